@@ -1,0 +1,64 @@
+# What a person types is what CI runs. Everything installs into .venv; nothing else is touched.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SOURCES := engine runtime tests bench
+
+.PHONY: help demo test test-fast check lint types imports lua docs bench clean
+
+help:
+	@echo "make demo    run recipes/starter.yaml and generate a clip with its int8 variant"
+	@echo "make test    checks and the whole test suite"
+	@echo "make check   ruff, mypy, import-linter, luacheck"
+	@echo "make bench   benchmarks: tables and ratios"
+	@echo "make clean   remove .venv and what the demo made"
+
+# One stamp per set of extras: a second call installs nothing.
+$(VENV)/.engine: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.engine
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,test,lint]'
+	@touch $@
+
+demo: $(VENV)/.engine
+	$(BIN)/lofi-recipe run recipes/starter.yaml
+	@echo
+	@echo "A clip by the int8 variant just published (its base is untrained: expect noise):"
+	@$(BIN)/lofi-recipe generate recipes/starter.yaml "rainy night coding" --variant int8 --out published/demo-int8.wav
+	@echo "A track by the procedural backend, which needs no model:"
+	@$(BIN)/lofi-runtime generate "rainy night coding" --backend procedural --duration-sec 30 --out published/demo-procedural.wav
+
+test: check
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not pipeline and not index"
+
+check: lint types imports lua
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+imports: $(VENV)/.test
+	$(BIN)/lint-imports
+
+lua:
+	@if command -v luacheck >/dev/null; then luacheck --quiet nvim-plugin; \
+	elif [ -n "$$LOFI_REQUIRE_ALL" ]; then echo "luacheck is missing" >&2; exit 1; \
+	else echo "luacheck is absent: the Lua lint is skipped"; fi
+
+docs: $(VENV)/.test
+	$(BIN)/python docs/make_cli_help.py
+
+bench: $(VENV)/.test
+	@for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) published recipes/runs

@@ -1,0 +1,42 @@
+"""The engine's share of the tree in `lofi_runtime.errors`.
+
+    LofiError
+    |- RecipeError     the recipe file is wrong; carries every problem found, one line each
+    |- NeedsError      this machine lacks something the recipe needs; carries every need
+    |- StageError      a stage could not do its work on what it was given
+    |- ArtifactError   a finished stage's folder is damaged or not ours
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lofi_runtime.errors import LofiError
+
+
+class ManyProblemsError(LofiError):
+    """Several problems reported at once, one line each.
+
+    Args:
+        problems: the finished lines, in the order they should be read.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class RecipeError(ManyProblemsError):
+    """The recipe is wrong; each line is `file:line:column: key.path: what is wrong`."""
+
+
+class NeedsError(ManyProblemsError):
+    """This machine lacks what the recipe needs; each line names one need and how to get it."""
+
+
+class StageError(LofiError):
+    """A stage could not do its work on what it was given; names the track or file."""
+
+
+class ArtifactError(LofiError):
+    """A finished stage's folder is damaged or was not written by this program."""

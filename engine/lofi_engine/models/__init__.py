@@ -1,0 +1,1 @@
+"""The model families the engine can train, merge and export."""

@@ -1,0 +1,128 @@
+"""What a family of models must offer the stages, so that a second one touches no stage.
+
+Importing this module is cheap: torch is named in annotations only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One ONNX graph to export.
+
+    Args:
+        file: its name in the bundle, e.g. "transformer_decoder.onnx".
+        module: takes the inputs positionally, in order, and returns a tensor or a tuple.
+        inputs: example tensors by name, in the contract's order.
+        outputs: output names, in order.
+        dynamic: by input name, which axes are free and what they are called.
+        external_weights: the file holding the weights, or None for a self-contained graph.
+    """
+
+    file: str
+    module: torch.nn.Module
+    inputs: Mapping[str, torch.Tensor]
+    outputs: tuple[str, ...]
+    dynamic: Mapping[str, Mapping[int, str]]
+    external_weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What the transformer is told, batch first.
+
+    Args:
+        text_states: (batch, tokens, text_width) float32.
+        text_mask: (batch, tokens) int64.
+        speaker: (batch, speaker_width) float32; zeros where there is none.
+        lyric_ids: (batch, lyric_tokens) int64.
+        lyric_mask: (batch, lyric_tokens) int64.
+    """
+
+    text_states: torch.Tensor
+    text_mask: torch.Tensor
+    speaker: torch.Tensor
+    lyric_ids: torch.Tensor
+    lyric_mask: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Conditioning:
+        """Give the same conditions on another device."""
+        return Conditioning(**{name: part.to(device) for name, part in vars(self).items()})
+
+
+class Base(Protocol):
+    """A loaded model: its networks, and what the stages ask of them."""
+
+    identity: str
+    """What a cache key records, e.g. "builtin:tiny@1" or the checkpoint's hash."""
+    transformer: torch.nn.Module
+    """The network that takes adapters; float32, in eval mode."""
+    sample_rate: int
+    """What `decode_audio` answers at, e.g. 44100."""
+    frame_samples: int
+    """Samples at `sample_rate` of one latent frame, e.g. 4096."""
+    speaker_width: int
+    """Width of the speaker embedding, e.g. 512."""
+
+    def encode_audio(self, samples: npt.NDArray[np.float32], sample_rate: int) -> torch.Tensor:
+        """Encode stereo (2, samples) to latents (8, 16, frames), float32."""
+        ...
+
+    def decode_audio(self, latents: torch.Tensor) -> npt.NDArray[np.float32]:
+        """Decode latents (batch, 8, 16, frames) to (batch, 2, samples) at `sample_rate`."""
+        ...
+
+    def encode_text(self, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode prompts to states (batch, tokens, width) and mask (batch, tokens) int64."""
+        ...
+
+    def lyric_ids(self, lyrics: str) -> list[int]:
+        """Tokenize lyrics; [0] for instrumentals ("" or "[Instrumental]")."""
+        ...
+
+    def velocity(
+        self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning
+    ) -> torch.Tensor:
+        """Predict the flow's velocity for latents (batch, 8, 16, frames) at timesteps (batch,).
+
+        Differentiable in the transformer's parameters: training calls it too.
+        """
+        ...
+
+    def graphs(self) -> tuple[GraphSpec, ...]:
+        """List the ONNX graphs of a bundle, with `transformer` as it is now."""
+        ...
+
+    def bundle_files(self) -> Mapping[str, bytes]:
+        """Give the bundle's other files: tokenizer.json, lyric_vocabulary.json where it has one."""
+        ...
+
+
+class Family(Protocol):
+    """How to load a base of this architecture."""
+
+    name: str
+
+    def load(
+        self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path
+    ) -> Base:
+        """Load a base: `builtin:...`, `hf:owner/name`, or a folder relative to `home`.
+
+        Raises:
+            StageError: it is not there or not of this family; says where it was looked for.
+        """
+        ...
+
+    def config_of(self, base: Base) -> Mapping[str, Any]:
+        """Give the base's configuration as JSON values, for manifests."""
+        ...

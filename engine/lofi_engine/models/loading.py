@@ -1,0 +1,54 @@
+"""From a recipe's `base` block to a loaded base, for every stage that needs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lofi_engine.errors import StageError
+from lofi_engine.models.family import Base, Family
+from lofi_engine.models.registry import FAMILIES
+from lofi_engine.recipe import model
+
+
+def family_of(reference: model.Base) -> Family:
+    """Give the family a recipe names.
+
+    Raises:
+        StageError: no such family.
+    """
+    family = FAMILIES.get(reference.family)
+    if family is None:
+        raise StageError(
+            f"base.family: '{reference.family}' is unknown",
+            hint=f"known: {', '.join(sorted(FAMILIES))}",
+        )
+    return family
+
+
+def load_base(reference: model.Base, home: Path) -> Base:
+    """Load the base a recipe names; relative folders start at `home`.
+
+    Raises:
+        StageError: it is not there, or not of its family.
+    """
+    return family_of(reference).load(
+        reference.model,
+        revision=reference.revision,
+        lyric_vocabulary=reference.lyric_vocabulary,
+        home=home,
+    )
+
+
+def base_sources(recipe: model.Recipe) -> tuple[Path, ...]:
+    """List the files on disk that make the base what it is; none for built-in and Hub bases.
+
+    A Hub base is identified by its revision, a built-in one by its stage's code version.
+    """
+    reference = recipe.base
+    found: list[Path] = []
+    if not reference.model.startswith(("hf:", "builtin:")):
+        found.append(recipe.home / reference.model)
+    vocabulary = reference.lyric_vocabulary
+    if vocabulary is not None and not vocabulary.startswith("hf:"):
+        found.append(recipe.home / vocabulary)
+    return tuple(found)

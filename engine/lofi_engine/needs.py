@@ -1,0 +1,159 @@
+"""What a recipe needs of this machine, checked before a byte is made; everything at once.
+
+Fast and offline: no torch, no network. Figures for the full-size model are computed from its
+parameters (3052 M run at inference, 3306 M in the transformer's file).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lofi_engine.errors import NeedsError
+from lofi_engine.quantization.methods import BUILT_METHODS
+from lofi_engine.recipe.model import Recipe
+from lofi_runtime.version import VERSION
+
+GB = 1_000_000_000
+
+FULL_SIZE_DISK_BYTES = 60 * GB
+"""Base 7.7, merged float32 13.2, graphs float32 12.2, four variants about 14, data about 10."""
+FULL_SIZE_MEMORY_BYTES = 30 * GB
+"""Merging and exporting hold the float32 transformer (13.2 GB) and its graph at once."""
+FULL_SIZE_ACCELERATOR_BYTES = 24 * GB
+"""The specification's card for r = 256; r = 64 is reported to fit under 10 GB."""
+
+
+def check_needs(recipe: Recipe) -> None:
+    """Raise everything this machine lacks for `recipe`, one line each.
+
+    Raises:
+        NeedsError: something is missing.
+    """
+    missing = [f"{recipe.path.name}: {line}" for line in _missing(recipe)]
+    if missing:
+        hint = f"{recipe.path.name}: try it small first: lofi-recipe run {recipe.path} --rehearse"
+        raise NeedsError([*missing, hint] if _is_full_size(recipe) else missing)
+
+
+def _missing(recipe: Recipe) -> Iterator[str]:
+    yield from _missing_base(recipe)
+    yield from _missing_tracks(recipe)
+    if _is_full_size(recipe):
+        yield from _missing_hardware(recipe)
+    yield from _missing_token(recipe)
+    yield from _not_built(recipe)
+
+
+def _is_full_size(recipe: Recipe) -> bool:
+    return recipe.base.model.startswith("hf:")
+
+
+def _missing_base(recipe: Recipe) -> Iterator[str]:
+    model = recipe.base.model
+    if model.startswith("builtin:"):
+        return
+    if not model.startswith("hf:"):
+        folder = recipe.home / model
+        if not folder.is_dir():
+            yield f"base.model: the folder '{model}' is not there - put the base there"
+    elif not _in_hub_cache(model.removeprefix("hf:"), recipe.base.revision):
+        repository = model.removeprefix("hf:")
+        yield (
+            f"base.model: {repository} (7.7 GB) is not on this machine - "
+            f"fetch it with: hf download {repository}"
+        )
+    vocabulary = recipe.base.lyric_vocabulary
+    if vocabulary and not vocabulary.startswith("hf:") and not (recipe.home / vocabulary).is_file():
+        yield f"base.lyric_vocabulary: the file '{vocabulary}' is not there - put it there"
+
+
+def _in_hub_cache(repository: str, revision: str) -> bool:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        snapshot_download(repository, revision=revision, local_files_only=True)
+    except (LocalEntryNotFoundError, OSError):
+        return False
+    return True
+
+
+def _missing_tracks(recipe: Recipe) -> Iterator[str]:
+    for number, source in enumerate(recipe.dataset.sources):
+        where = f"dataset.sources[{number}]"
+        if source.path is not None and not (recipe.home / source.path).is_dir():
+            yield f"{where}.path: the folder '{source.path}' is not there - put the tracks there"
+        if source.ledger is not None and not (recipe.home / source.ledger).is_file():
+            yield f"{where}.ledger: the file '{source.ledger}' is not there - say who made what"
+
+
+def _missing_hardware(recipe: Recipe) -> Iterator[str]:
+    if not _has_accelerator():
+        need = FULL_SIZE_ACCELERATOR_BYTES // GB
+        yield (
+            f"accelerator: none found; {recipe.training.steps} steps at rank {recipe.lora.r} "
+            f"need one with {need} GB - run on a machine with a GPU"
+        )
+    memory = _memory_bytes()
+    if memory < FULL_SIZE_MEMORY_BYTES:
+        yield (
+            f"memory: {memory / GB:.0f} GB here, {FULL_SIZE_MEMORY_BYTES // GB} GB needed to "
+            "merge and export - use a larger machine"
+        )
+    free = shutil.disk_usage(_existing(recipe.home)).free
+    if free < FULL_SIZE_DISK_BYTES:
+        yield (
+            f"disk: {free / GB:.0f} GB free in {recipe.home}, {FULL_SIZE_DISK_BYTES // GB} GB "
+            "needed - free some or move the recipe"
+        )
+
+
+def _missing_token(recipe: Recipe) -> Iterator[str]:
+    if recipe.publish.to.startswith("hf:"):
+        from huggingface_hub import get_token
+
+        if not get_token():
+            yield f"publish.to: no token for {recipe.publish.to} - log in with: hf auth login"
+
+
+def _not_built(recipe: Recipe) -> Iterator[str]:
+    """List what the recipe asks for and this version cannot do: a gate is never skipped silently."""
+    if recipe.publish.to.startswith("hf:"):
+        yield (
+            f"publish.to: lofi-recipe {VERSION} publishes to folders only - name a folder, then "
+            "upload it"
+        )
+    for name in ("fad", "clap"):
+        if getattr(recipe.measure, name) is not None:
+            yield (
+                f"measure.{name}: lofi-recipe {VERSION} does not measure it - leave the gate out "
+                "or wait for the version that does"
+            )
+    for name, variant in recipe.variants.items():
+        if variant.method not in BUILT_METHODS:
+            yield (
+                f"variants.{name}.method: '{variant.method}' is not built in lofi-recipe {VERSION} "
+                f"- use one of {', '.join(sorted(BUILT_METHODS))}"
+            )
+    if recipe.execution.engine != "local":
+        yield f"execution.engine: '{recipe.execution.engine}' is not built in {VERSION} - use local"
+
+
+def _has_accelerator() -> bool:
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    return any(Path("/proc/driver/nvidia/gpus").glob("*")) or Path("/dev/kfd").exists()
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,220 @@
+"""A checked recipe as frozen values. Built only by `load`; nothing else reads raw YAML.
+
+Every default is stated once, in `schemas/recipe.v1.schema.json`; a test fails when these types and
+the schema disagree. Field names are the recipe's own keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Base:
+    """The model one starts from.
+
+    `model` is `hf:owner/name`, `builtin:tiny`, or a folder relative to the recipe.
+    `lyric_vocabulary` is a path, an `hf:` location, or None for bases that carry their own.
+    """
+
+    family: str
+    model: str
+    revision: str
+    lyric_vocabulary: str | None
+
+
+@dataclass(frozen=True)
+class Synth:
+    """Tracks made by the built-in synthesiser."""
+
+    tracks: int
+    duration_sec: float
+    styles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where tracks come from: a folder with its ledger, or the synthesiser (one of the two)."""
+
+    path: str | None
+    ledger: str | None
+    synth: Synth | None
+
+
+@dataclass(frozen=True)
+class Licenses:
+    """The licence policy: what may enter the training set."""
+
+    require_ai_training: bool
+    allow: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a track must measure, on the source, before any gain."""
+
+    min_duration_sec: float
+    max_duration_sec: float
+    min_bitrate_kbps: int
+    max_clipped: float
+    max_silent: float
+    peak_dbfs: float
+    format: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the data may cost, in US dollars."""
+
+    max_usd: float
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Which tracks, under which licences, of which quality."""
+
+    sources: tuple[Source, ...]
+    target_tracks: int | None
+    licenses: Licenses
+    quality: Quality
+    styles: str | None
+    holdout_share: float
+    budget: Budget | None
+
+
+@dataclass(frozen=True)
+class Lora:
+    """The adapter's shape. With `rslora` the scale is alpha / sqrt(r), else alpha / r."""
+
+    r: int
+    alpha: float
+    rslora: bool
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How training draws tracks: every `by` group ("style" or "track") is drawn equally often."""
+
+    by: str
+
+
+@dataclass(frozen=True)
+class ConditionDropout:
+    """How often each condition is dropped while training, for classifier-free guidance."""
+
+    text: float
+    lyric: float
+    speaker: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the adapter is trained."""
+
+    steps: int
+    batch_size: int
+    accumulate: int
+    learning_rate: float
+    warmup_steps: int
+    precision: str
+    clip_grad_norm: float
+    window_sec: float
+    checkpoint_every: int
+    sample_every: int
+    timestep_shift: float
+    sampling: Sampling
+    condition_dropout: ConditionDropout
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Prompts whose activations steer quantization."""
+
+    prompts: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One precision of the finished model; `weights` is its nominal width (fp16, int8, int4)."""
+
+    weights: str
+    method: str
+    block_size: int
+    max_bytes: int | None
+    keep_fp16: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A bound per variant on a metric's change against float32 at equal seeds."""
+
+    bounds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How variants are compared with float32 at equal seeds.
+
+    `max_distance` bounds, per variant, the latent distance: root-mean-square difference over the
+    float32 latents' standard deviation. `fad` and `clap` bound relative changes.
+    """
+
+    seeds: int
+    steps: int
+    duration_sec: float
+    max_distance: Gate
+    fad: Gate | None
+    clap: Gate | None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Where the finished variants go: `hf:owner/name` or a folder relative to the recipe."""
+
+    to: str
+    model_name: str
+    license: str
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What runs the work: `local` (process pool and one process) or `ray`."""
+
+    engine: str
+    workers: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe, checked.
+
+    `path` is the file, `text` what the user wrote, `resolved` the plain mapping with every default
+    filled in (JSON values only).
+    """
+
+    path: Path
+    text: str
+    resolved: Mapping[str, object]
+    version: int
+    name: str
+    release: str
+    description: str
+    seed: int
+    base: Base
+    dataset: Dataset
+    lora: Lora
+    training: Training
+    calibration: Calibration
+    variants: Mapping[str, Variant]
+    measure: Measure
+    publish: Publish
+    execution: Execution
+
+    @property
+    def home(self) -> Path:
+        """The folder the recipe lies in: where its relative paths start and `runs/` is made."""
+        return self.path.parent

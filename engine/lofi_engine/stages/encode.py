@@ -1,0 +1,119 @@
+"""Encodes every track once: latents, text states, lyric ids.
+
+After this the DCAE and the text encoder are never needed for training again. Resumable per track:
+finished shards are kept when the run is killed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lofi_engine.errors import StageError
+from lofi_engine.models.loading import base_sources, load_base
+from lofi_engine.recipe import model
+from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.training.encoded import EncodedTrack, Features, read_shard, write_index, write_shard
+
+if TYPE_CHECKING:
+    from lofi_engine.models.family import Base
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What shapes the encoded set besides the tracks."""
+
+    base: model.Base
+
+
+def settings(recipe: model.Recipe) -> Settings:
+    """Take what encoding needs from the recipe."""
+    return Settings(recipe.base)
+
+
+def sources(recipe: model.Recipe) -> tuple[Path, ...]:
+    """The base's own files shape the latents."""
+    return base_sources(recipe)
+
+
+def run(context: StageContext, settings: Settings) -> Outcome:
+    """Encode every track of the split into one shard each and write the index.
+
+    Raises:
+        StageError: the base is not there, or a track of the split has no audio.
+    """
+    split = _read(context.inputs["split"] / "split.json")
+    described = {
+        row["track"]: row
+        for row in _read(context.inputs["describe"] / "descriptions.json")["tracks"]
+    }
+    wanted = [(name, part) for part in ("train", "validation") for name in split[part]]
+    base: Base | None = None
+    index = []
+    for number, (name, part) in enumerate(sorted(wanted)):
+        shard = Path("shards") / f"{name}.safetensors"
+        kept = context.progress / shard
+        if not kept.is_file():
+            base = base or load_base(settings.base, context.home)
+            audio = _audio_of(context.inputs["curate"] / "tracks", name)
+            write_shard(kept, _encode(base, audio, described[name]))
+        features = read_shard(kept)
+        index.append(
+            EncodedTrack(
+                track=name,
+                shard=shard.as_posix(),
+                frames=features.latents.shape[-1],
+                tokens=len(features.text_states),
+                split=part,
+                style_ids=tuple(described[name]["style_ids"]),
+            )
+        )
+        context.emit(number + 1, len(wanted), "tracks", name)
+    _collect(context, index)
+    write_index(context.work, index)
+    return Outcome(
+        facts={"tracks": len(index), "frames": sum(track.frames for track in index)},
+    )
+
+
+def _encode(base: Base, audio: Path, described: Mapping[str, Any]) -> Features:
+    import torch
+
+    from lofi_engine.audio.decode import decode
+
+    decoded = decode(audio)
+    with torch.inference_mode():
+        latents = base.encode_audio(decoded.samples, decoded.sample_rate)
+        states, mask = base.encode_text([described["prompt"]])
+    if not bool(torch.isfinite(latents).all()):
+        raise StageError(f"{audio.name}: its latents are not finite", hint="check the base")
+    return Features(
+        latents=latents.float(),
+        text_states=states[0][mask[0].bool()].float(),
+        lyric_ids=torch.tensor(base.lyric_ids(described["lyrics"]), dtype=torch.int64),
+    )
+
+
+def _audio_of(folder: Path, name: str) -> Path:
+    for path in sorted(folder.glob(f"{name}.*")):
+        if path.suffix in {".mp3", ".flac", ".wav"}:
+            return path
+    raise StageError(f"{name}: no audio in {folder.name}", hint="run again with --from curate")
+
+
+def _collect(context: StageContext, index: list[EncodedTrack]) -> None:
+    # Moved, not copied: the encoded set of 500 tracks would otherwise need its space twice.
+    # A kill in between costs the moved shards, which are then encoded again.
+    for track in index:
+        target = context.work / track.shard
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (context.progress / track.shard).rename(target)
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Training an adapter: the flow-matching loss, the data, checkpoints, the loop."""

@@ -1,0 +1,153 @@
+"""LoRA adapters by PEFT: put on, read out, put back, written for PEFT and for ACE-Step.
+
+LoRA: Hu et al. 2021; rank-stabilised scale alpha / sqrt(r): Kalajdzievski 2023.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lofi_engine.errors import StageError
+from lofi_engine.recipe.model import Lora
+from lofi_engine.tensors import save_tensors
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+DIFFUSERS_WEIGHTS = "pytorch_lora_weights.safetensors"
+"""What ACE-Step's own `load_lora` looks for at a repository's root."""
+
+
+def scale_of(lora: Lora) -> float:
+    """Give the factor of the adapter's product: alpha / sqrt(r) with rsLoRA, else alpha / r."""
+    return lora.alpha / math.sqrt(lora.r) if lora.rslora else lora.alpha / lora.r
+
+
+def add_adapter(transformer: torch.nn.Module, lora: Lora, seed: int) -> PeftModel:
+    """Put a fresh adapter on `transformer` (in place) and return the PEFT model around it.
+
+    Raises:
+        StageError: a target names no module of this base.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    names = [name for name, _module in transformer.named_modules()]
+    for target in lora.targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            raise StageError(
+                f"lora.targets: '{target}' names no module of this base",
+                hint="see the recipe reference for the modules that take adapters",
+            )
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # PEFT takes fractions too
+        use_rslora=lora.rslora,
+        target_modules=list(lora.targets),
+        lora_dropout=0.0,
+        bias="none",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_peft_model(transformer, config)  # type: ignore[arg-type]
+
+
+def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
+    """Read the adapter's weights out of a PEFT model, float32, by PEFT's names."""
+    from peft import get_peft_model_state_dict
+
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: weights[name].detach().float().contiguous() for name in sorted(weights)}
+
+
+def set_adapter_weights(model: PeftModel, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put weights back into a PEFT model.
+
+    Raises:
+        StageError: names are missing or unknown; PEFT itself would load nothing in silence.
+    """
+    from peft import set_peft_model_state_dict
+
+    known, given = set(adapter_weights(model)), set(weights)
+    if known != given:
+        stray = sorted(known ^ given)
+        raise StageError(
+            f"the adapter does not fit this base: {len(stray)} names differ, first '{stray[0]}'",
+            hint="train it again on this base",
+        )
+    set_peft_model_state_dict(model, dict(weights))
+
+
+def save_adapter(
+    folder: Path, weights: Mapping[str, torch.Tensor], lora: Lora, facts: Mapping[str, str]
+) -> None:
+    """Write an adapter into `folder` for PEFT and in the form ACE-Step loads.
+
+    Args:
+        folder: made if it is not there.
+        weights: by PEFT's names, as `adapter_weights` gives them.
+        lora: rank, alpha, rsLoRA and targets, written to the config and the metadata.
+        facts: more metadata (base, recipe name and hash, step).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stated = {
+        "rank": str(lora.r),
+        "alpha": str(lora.alpha),
+        "rslora": str(lora.rslora).lower(),
+        "scale": repr(scale_of(lora)),
+        **facts,
+    }
+    save_tensors(folder / ADAPTER_WEIGHTS, weights, stated)
+    config = {
+        "peft_type": "LORA",
+        "task_type": None,
+        "base_model_name_or_path": facts.get("base", ""),
+        "r": lora.r,
+        "lora_alpha": lora.alpha,
+        "use_rslora": lora.rslora,
+        "target_modules": sorted(lora.targets),
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "inference_mode": True,
+    }
+    text = json.dumps(config, indent=1, sort_keys=True)
+    (folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
+    diffusers_form = {
+        f"transformer.{name.removeprefix('base_model.model.')}": tensor
+        for name, tensor in weights.items()
+    }
+    metadata = {"lora_adapter_metadata": json.dumps(config, sort_keys=True), **stated}
+    save_tensors(folder / DIFFUSERS_WEIGHTS, diffusers_form, metadata)
+
+
+def load_adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Read an adapter's weights, by PEFT's names.
+
+    Raises:
+        StageError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / ADAPTER_WEIGHTS
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise StageError(f"{path}: not a readable adapter ({error})", hint="train again") from error
+
+
+def adapter_norm(weights: Mapping[str, Any]) -> float:
+    """Give the root of the sum of squares over every `lora_B`: 0 means it changes nothing."""
+    total = sum(
+        float(tensor.double().square().sum())
+        for name, tensor in weights.items()
+        if "lora_B" in name
+    )
+    return math.sqrt(total)

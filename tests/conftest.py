@@ -1,0 +1,24 @@
+"""What every test shares: homes of their own, and the list of absent programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.programs import absent
+
+
+def pytest_report_header() -> list[str]:
+    return [f"absent: {name} (its tests are skipped; {how})" for name, how in absent().items()]
+
+
+@pytest.fixture(autouse=True)
+def own_homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point every per-user folder at a fresh place, so that no test sees or touches the user's."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    runtime = home / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(home / "hf"))

