@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-SOURCES := engine runtime tests bench
+SOURCES := engine runtime tests bench docs
 
 .PHONY: help demo test test-fast check lint types imports lua docs bench clean
 
@@ -55,7 +55,7 @@ lua:
 	else echo "luacheck is absent: the Lua lint is skipped"; fi
 
 docs: $(VENV)/.test
-	$(BIN)/python docs/make_cli_help.py
+	$(BIN)/python docs/make_reference.py
 
 bench: $(VENV)/.test
 	@for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

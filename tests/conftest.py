@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.finished_run import FinishedRun, run_small_recipe
 from tests.support.programs import absent
 
 
@@ -22,3 +23,9 @@ def own_homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """One real run of the small recipe: all eleven stages on a tiny base."""
+    return run_small_recipe(tmp_path_factory.mktemp("finished"))

@@ -81,6 +81,7 @@ def write_record(
     full = dict(content)
     full["files"] = describe_files(folder, outcome.measured_files)
     full["facts"] = dict(outcome.facts)
+    full["outside"] = list(outcome.outside)
     content_digest = hash_value(full)
     record = {
         "format": FORMAT,
@@ -125,8 +126,13 @@ def read_artifact(folder: Path) -> Artifact | None:
         ) from error
 
 
-def missing_file(artifact: Artifact) -> str | None:
-    """Name the first recorded file that is gone or of another size; None when all are there."""
+def missing_file(artifact: Artifact, home: Path) -> str | None:
+    """Name the first recorded file that is gone or of another size; None when all are there.
+
+    Args:
+        artifact: whose files.
+        home: the recipe's folder, where paths of files outside the artifact start.
+    """
     for name, described in artifact.content["files"].items():
         path = artifact.folder / name
         if not path.is_file():
@@ -134,4 +140,7 @@ def missing_file(artifact: Artifact) -> str | None:
         size = described.get("size_bytes")
         if size is not None and path.stat().st_size != size:
             return f"{name} has {path.stat().st_size} bytes, not {size}"
+    for name in artifact.content.get("outside", ()):
+        if not (home / name).is_file():
+            return f"{name} is gone"
     return None

@@ -1,10 +1,10 @@
 """The engine's share of the tree in `lofi_runtime.errors`.
 
-    LofiError
-    |- RecipeError     the recipe file is wrong; carries every problem found, one line each
-    |- NeedsError      this machine lacks something the recipe needs; carries every need
-    |- StageError      a stage could not do its work on what it was given
-    |- ArtifactError   a finished stage's folder is damaged or not ours
+LofiError
+|- RecipeError     the recipe file is wrong; carries every problem found, one line each
+|- NeedsError      this machine lacks something the recipe needs; carries every need
+|- StageError      a stage could not do its work on what it was given
+|- ArtifactError   a finished stage's folder is damaged or not ours
 """
 
 from __future__ import annotations

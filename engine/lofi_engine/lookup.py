@@ -38,7 +38,12 @@ def artifact_folder(runs: Path, stage: PlannedStage) -> Path:
 
 
 def look_up(planned: Sequence[PlannedStage], runs: Path) -> tuple[StageState, ...]:
-    """Find each stage's artifact below `runs` (the recipe's own folder), or say why it must run."""
+    """Find each stage's artifact, or say why it must run.
+
+    Args:
+        planned: the plan.
+        runs: the recipe's own folder, `<home>/runs/<recipe>`.
+    """
     return tuple(_state(stage, runs) for stage in planned)
 
 
@@ -50,9 +55,9 @@ def _state(stage: PlannedStage, runs: Path) -> StageState:
         return StageState(stage, None, f"the record in {folder.name} is damaged")
     if artifact is None:
         return StageState(stage, None, _why_new(stage, runs))
-    trouble = missing_file(artifact)
+    trouble = missing_file(artifact, runs.parent.parent)
     if trouble:
-        return StageState(stage, None, f"its artifact is damaged: {trouble}")
+        return StageState(stage, None, f"what it left is damaged: {trouble}")
     return StageState(stage, artifact, "")
 
 

@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from importlib import util
 from pathlib import Path
 
 from lofi_engine.errors import NeedsError
@@ -18,6 +19,12 @@ from lofi_engine.recipe.model import Recipe
 from lofi_runtime.version import VERSION
 
 GB = 1_000_000_000
+
+ENGINE_PACKAGES = (
+    "torch", "transformers", "diffusers", "peft", "librosa", "onnx", "onnxscript", "safetensors",
+    "lameenc", "mutagen",
+)  # fmt: skip
+"""What the extra `[engine]` adds, by import name."""
 
 FULL_SIZE_DISK_BYTES = 60 * GB
 """Base 7.7, merged float32 13.2, graphs float32 12.2, four variants about 14, data about 10."""
@@ -40,6 +47,7 @@ def check_needs(recipe: Recipe) -> None:
 
 
 def _missing(recipe: Recipe) -> Iterator[str]:
+    yield from _missing_packages()
     yield from _missing_base(recipe)
     yield from _missing_tracks(recipe)
     if _is_full_size(recipe):
@@ -50,6 +58,13 @@ def _missing(recipe: Recipe) -> Iterator[str]:
 
 def _is_full_size(recipe: Recipe) -> bool:
     return recipe.base.model.startswith("hf:")
+
+
+def _missing_packages() -> Iterator[str]:
+    # Found, not imported: torch alone would take seconds.
+    absent = [name for name in ENGINE_PACKAGES if util.find_spec(name) is None]
+    if absent:
+        yield f"packages: {', '.join(absent)} missing - pip install 'lofi-recipe[engine]'"
 
 
 def _missing_base(recipe: Recipe) -> Iterator[str]:
@@ -121,7 +136,7 @@ def _missing_token(recipe: Recipe) -> Iterator[str]:
 
 
 def _not_built(recipe: Recipe) -> Iterator[str]:
-    """List what the recipe asks for and this version cannot do: a gate is never skipped silently."""
+    """List what the recipe asks for and this version cannot do; nothing is skipped in silence."""
     if recipe.publish.to.startswith("hf:"):
         yield (
             f"publish.to: lofi-recipe {VERSION} publishes to folders only - name a folder, then "

@@ -28,7 +28,7 @@ PIPELINE: Mapping[str, tuple[str, ...]] = {
     "export": ("merge",),
     "quantize": ("export",),
     "measure": ("export", "quantize"),
-    "publish": ("curate", "select", "quantize", "measure"),
+    "publish": ("curate", "select", "export", "quantize", "measure"),
 }
 """The stages in order, each with the stages whose folders it reads."""
 

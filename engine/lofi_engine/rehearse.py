@@ -55,9 +55,7 @@ def _dataset(dataset: Dataset) -> Dataset:
         sources=(Source(path=None, ledger=None, synth=synth),),
         target_tracks=None,
         # Synthesised tracks are CC0; a policy that does not list it would refuse them all.
-        licenses=replace(
-            dataset.licenses, allow=tuple(sorted({*dataset.licenses.allow, "cc0"}))
-        ),
+        licenses=replace(dataset.licenses, allow=tuple(sorted({*dataset.licenses.allow, "cc0"}))),
     )
 
 

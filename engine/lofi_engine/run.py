@@ -57,6 +57,10 @@ class Choice:
     force: bool = False
 
 
+EVERYTHING = Choice()
+"""All stages, finished ones kept."""
+
+
 def runs_folder(recipe: Recipe) -> Path:
     """Give the recipe's own folder under `runs/`, beside the recipe file."""
     return recipe.home / RUNS / recipe.name
@@ -79,7 +83,7 @@ def run(
     stages: Mapping[str, Stage],
     *,
     sink: EventSink = ignore,
-    choice: Choice = Choice(),
+    choice: Choice = EVERYTHING,
     pipeline: Mapping[str, tuple[str, ...]] = PIPELINE,
 ) -> dict[str, Artifact]:
     """Bring every chosen stage of the recipe to a finished artifact.

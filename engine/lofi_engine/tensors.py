@@ -29,6 +29,9 @@ def save_tensors(
     contiguous = {name: tensors[name].detach().contiguous() for name in sorted(tensors)}
     save_file(contiguous, aside, metadata={"format": "pt", **(metadata or {})})
     _sort_metadata(aside)
+    # The library makes files only their owner may read; what is published is for everyone.
+    path.touch()
+    aside.chmod(path.stat().st_mode)
     aside.replace(path)
 
 

@@ -7,6 +7,8 @@ import sys
 import textwrap
 
 import pytest
+from tests.support.dummy_stages import PIPELINE, dummy_stages
+from tests.support.recipes import make_recipe
 
 from lofi_engine.artifact import RECORD_NAME
 from lofi_engine.errors import StageError
@@ -14,8 +16,6 @@ from lofi_engine.events import Event
 from lofi_engine.lookup import look_up
 from lofi_engine.plan import plan
 from lofi_engine.run import Choice, exclusive, plan_states, run, runs_folder
-from tests.support.dummy_stages import PIPELINE, dummy_stages
-from tests.support.recipes import make_recipe
 
 
 def states_of(recipe, stages):
@@ -186,7 +186,7 @@ def test_a_damaged_artifact_is_made_again(tmp_path):
     artifacts = run(recipe, stages, pipeline=PIPELINE)
     (artifacts["first"].folder / "said.txt").write_text("cut")
     assert states_of(recipe, stages)["first"].reason == (
-        "its artifact is damaged: said.txt has 3 bytes, not 8"
+        "what it left is damaged: said.txt has 3 bytes, not 8"
     )
     (artifacts["second"].folder / RECORD_NAME).write_text("{")
     assert "is damaged" in states_of(recipe, stages)["second"].reason

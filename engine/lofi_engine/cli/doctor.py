@@ -9,13 +9,10 @@ from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 
+from lofi_engine.needs import ENGINE_PACKAGES
 from lofi_engine.recipe.shipped import shipped_recipes
 from lofi_runtime.version import VERSION
 
-_ENGINE_PACKAGES = (
-    "torch", "transformers", "diffusers", "peft", "librosa", "onnx", "onnxscript", "safetensors",
-    "lameenc", "mutagen",
-)  # fmt: skip
 _RUNTIME_PACKAGES = ("numpy", "scipy", "onnxruntime", "soundfile", "soxr", "msgpack")
 
 
@@ -30,7 +27,7 @@ def run_doctor() -> int:
 
 def _checks() -> Iterator[tuple[bool, str]]:
     yield True, f"lofi-recipe {VERSION}, Python {platform.python_version()}, {platform.platform()}"
-    for extra, packages in (("", _RUNTIME_PACKAGES), ("[engine]", _ENGINE_PACKAGES)):
+    for extra, packages in (("", _RUNTIME_PACKAGES), ("[engine]", ENGINE_PACKAGES)):
         for package in packages:
             yield _package(package, extra)
     free = shutil.disk_usage(Path.cwd()).free / 1e9

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lofi_runtime.top import run_app, stop_on_sigterm
+from lofi_runtime.command_line import exit_with, run_app, stop_on_sigterm
 
 app = typer.Typer(
     name="lofi-recipe",
@@ -22,9 +22,14 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    result_callback=exit_with,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Put a value in place of the recipe's own."),
+]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")]
 
 
@@ -92,11 +97,12 @@ def _migrate(
 def _plan(
     path: RecipePath,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    overrides: Overrides = None,
 ) -> int:
     """Say for each stage whether it is cached or must run, and why."""
     from lofi_engine.cli.plan import run_plan
 
-    return run_plan(path, as_json=as_json)
+    return run_plan(path, overrides or (), as_json=as_json)
 
 
 @_verb("run", "lofi-recipe run recipes/starter.yaml")
@@ -117,6 +123,7 @@ def _run(
     progress: Annotated[
         ProgressForm, typer.Option(help="How progress is shown.")
     ] = ProgressForm.AUTO,
+    overrides: Overrides = None,
 ) -> int:
     """Run a recipe to its published variants; finished stages are kept and reused."""
     from lofi_engine.cli.run import run_run
@@ -124,16 +131,21 @@ def _run(
 
     choice = Choice(tuple(only or ()), start_from, force)
     return run_run(
-        path, choice=choice, rehearse=rehearse, dry_run=dry_run, progress=progress.value
+        path,
+        overrides or (),
+        choice=choice,
+        rehearse=rehearse,
+        dry_run=dry_run,
+        progress=progress.value,
     )
 
 
 @_verb("status", "lofi-recipe status recipes/starter.yaml")
-def _status(path: RecipePath) -> int:
+def _status(path: RecipePath, overrides: Overrides = None) -> int:
     """Show what is finished, when and how large, and whether a run is at work."""
     from lofi_engine.cli.status import run_status
 
-    return run_status(path)
+    return run_status(path, overrides or ())
 
 
 @_verb("clean", "lofi-recipe clean recipes/starter.yaml --dry-run")
@@ -143,11 +155,12 @@ def _clean(
         bool, typer.Option("--all", help="Remove the current artifacts too.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    overrides: Overrides = None,
 ) -> int:
     """Remove artifacts that the recipe as it stands no longer uses."""
     from lofi_engine.cli.clean import run_clean
 
-    return run_clean(path, everything=everything, dry_run=dry_run)
+    return run_clean(path, overrides or (), everything=everything, dry_run=dry_run)
 
 
 @_verb(
@@ -163,6 +176,7 @@ def _generate(
     seed: Annotated[int, typer.Option(help="0 to 2^53-1; the same seed, the same track.")] = 0,
     inference_steps: Annotated[int, typer.Option(help="Denoising steps, 1 to 200.")] = 27,
     guidance_scale: Annotated[float, typer.Option(help="1 to 30.")] = 15.0,
+    overrides: Overrides = None,
 ) -> int:
     """Generate a clip with a variant this recipe has published."""
     from lofi_engine.cli.generate import run_generate
@@ -170,6 +184,7 @@ def _generate(
     return run_generate(
         path,
         prompt,
+        overrides=overrides or (),
         variant=variant,
         out=out,
         duration_sec=duration_sec,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lofi_engine.lookup import StageState
@@ -12,9 +13,9 @@ from lofi_engine.run import plan_states
 from lofi_engine.stages.registry import STAGES
 
 
-def run_plan(path: Path, *, as_json: bool = False) -> int:
+def run_plan(path: Path, overrides: Sequence[str] = (), *, as_json: bool = False) -> int:
     """Print each stage of the recipe as *cached* or *to run, because ...*."""
-    states = plan_states(load_recipe(path), STAGES)
+    states = plan_states(load_recipe(path, overrides), STAGES)
     if as_json:
         rows = [
             {

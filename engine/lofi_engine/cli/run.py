@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lofi_engine.artifact import Artifact
@@ -13,15 +13,17 @@ from lofi_engine.cli.terminal import JsonLines, LiveLines, PlainLines
 from lofi_engine.events import Event, EventSink
 from lofi_engine.needs import check_needs
 from lofi_engine.recipe.load import load_recipe
+from lofi_engine.recipe.model import Recipe
 from lofi_engine.rehearse import rehearsal
-from lofi_engine.run import Choice, run
+from lofi_engine.run import EVERYTHING, Choice, run
 from lofi_engine.stages.registry import STAGES
 
 
 def run_run(
     path: Path,
+    overrides: Sequence[str] = (),
     *,
-    choice: Choice = Choice(),
+    choice: Choice = EVERYTHING,
     rehearse: bool = False,
     dry_run: bool = False,
     progress: str = "auto",
@@ -30,14 +32,15 @@ def run_run(
 
     Args:
         path: the recipe.
+        overrides: `key.path=value`, in place of the recipe's own values.
         choice: which stages.
         rehearse: shrink it first.
         dry_run: print the plan instead.
         progress: "auto", "live", "plain" or "json".
     """
     if dry_run:
-        return run_plan(path)
-    recipe = load_recipe(path)
+        return run_plan(path, overrides)
+    recipe = load_recipe(path, overrides)
     with _sink(progress) as sink:
         if rehearse:
             recipe, differences = rehearsal(recipe)
@@ -45,7 +48,7 @@ def run_run(
                 sink(Event("rehearse", 0, 0, "", line, kind="note"))
         check_needs(recipe)
         artifacts = run(recipe, STAGES, sink=sink, choice=choice)
-    for line in _results(artifacts, recipe.home):
+    for line in _results(artifacts, recipe):
         sys.stdout.write(line + "\n")
     return 0
 
@@ -61,10 +64,10 @@ def _sink(progress: str) -> Iterator[EventSink]:
         yield PlainLines()
 
 
-def _results(artifacts: dict[str, Artifact], home: Path) -> list[str]:
+def _results(artifacts: dict[str, Artifact], recipe: Recipe) -> list[str]:
     published = artifacts.get("publish")
     if published is None:
         return []
     facts = published.content["facts"]
-    where = (home / facts["to"]).resolve()
-    return [str(where / bundle) for bundle in facts["bundles"].values()]
+    where = (recipe.home / facts["to"]).resolve()
+    return [str(where / facts["bundles"][variant]) for variant in recipe.variants]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lofi_engine.cli.plan import line_of
@@ -12,9 +13,9 @@ from lofi_engine.run import LOCK_NAME, LOG_NAME, plan_states, runs_folder
 from lofi_engine.stages.registry import STAGES
 
 
-def run_status(path: Path) -> int:
+def run_status(path: Path, overrides: Sequence[str] = ()) -> int:
     """Print each stage's state with time and size, and the last event of the last run."""
-    recipe = load_recipe(path)
+    recipe = load_recipe(path, overrides)
     folder = runs_folder(recipe)
     for state in plan_states(recipe, STAGES):
         line = line_of(state)
@@ -23,7 +24,9 @@ def run_status(path: Path) -> int:
             size = sum(
                 file.stat().st_size for file in state.artifact.folder.rglob("*") if file.is_file()
             )
-            line += f"  {measured['duration_sec']:.1f} s, {size / 1e6:.1f} MB, {measured['started']}"
+            line += (
+                f"  {measured['duration_sec']:.1f} s, {size / 1e6:.1f} MB, {measured['started']}"
+            )
         sys.stdout.write(line + "\n")
     running = _is_running(folder / LOCK_NAME)
     last = _last_event(folder / LOG_NAME)

@@ -113,9 +113,7 @@ class Family(Protocol):
 
     name: str
 
-    def load(
-        self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path
-    ) -> Base:
+    def load(self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path) -> Base:
         """Load a base: `builtin:...`, `hf:owner/name`, or a folder relative to `home`.
 
         Raises:
@@ -125,4 +123,11 @@ class Family(Protocol):
 
     def config_of(self, base: Base) -> Mapping[str, Any]:
         """Give the base's configuration as JSON values, for manifests."""
+        ...
+
+    def pipeline_config(self, base: Base) -> Mapping[str, Any]:
+        """Give the figures a runtime needs, as `lofi_runtime.manifest.PipelineConfig` names them.
+
+        Their "model" is `config_of(base)`.
+        """
         ...

@@ -16,7 +16,13 @@ from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
-from lofi_engine.training.encoded import EncodedTrack, Features, read_shard, write_index, write_shard
+from lofi_engine.training.encoded import (
+    EncodedTrack,
+    Features,
+    read_shard,
+    write_index,
+    write_shard,
+)
 
 if TYPE_CHECKING:
     from lofi_engine.models.family import Base

@@ -122,9 +122,7 @@ class Trainer:
         noisy = add_noise(latents, noise.to(self.device), sigmas)
         precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.settings.precision)
         with torch.autocast(self.device.type, dtype=precision, enabled=precision is not None):
-            velocity = self.base.velocity(
-                noisy, sigmas * 1000, batch.conditioning.to(self.device)
-            )
+            velocity = self.base.velocity(noisy, sigmas * 1000, batch.conditioning.to(self.device))
         return denoising_loss(velocity.float(), noisy, latents, sigmas).mean()
 
     def _checkpoint(

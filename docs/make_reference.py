@@ -1,0 +1,123 @@
+"""Writes docs/cli.md and docs/recipe.md from the programs and the schema; `--check` compares.
+
+A test runs the check, so neither page can go stale.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from lofi_engine.cli.main import app as recipe_app
+from lofi_runtime.cli import app as runtime_app
+from lofi_runtime.shared_data import shared_folder
+
+DOCS = Path(__file__).parent
+
+
+def cli_page() -> str:
+    """Collect the help of every verb of both programs."""
+    lines = ["# Commands", "", "Made by `make docs` from the programs' own help.", ""]
+    for program, app in (("lofi-recipe", recipe_app), ("lofi-runtime", runtime_app)):
+        verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
+        lines += [f"## {program}", ""]
+        for verb in verbs:
+            runner = CliRunner(env={"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"})
+            said = runner.invoke(app, [verb, "--help"], prog_name=program).stdout
+            trimmed = "\n".join(line.rstrip() for line in said.strip().splitlines())
+            lines += [f"### {program} {verb}", "", "```", trimmed, "```", ""]
+    return "\n".join(lines)
+
+
+def recipe_page() -> str:
+    """List every key of the recipe with type, limits, default and meaning."""
+    schema = json.loads((shared_folder("schemas") / "recipe.v1.schema.json").read_text())
+    lines = [
+        "# The recipe, key by key",
+        "",
+        "Made by `make docs` from `schemas/recipe.v1.schema.json`, which is the contract.",
+        "",
+        "| key | value | default | meaning |",
+        "|---|---|---|---|",
+        *_rows(schema, schema, ""),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(schema: dict[str, Any], node: dict[str, Any], prefix: str) -> Iterator[str]:
+    node = _resolved(schema, node)
+    required = set(node.get("required", ()))
+    for key, part in node.get("properties", {}).items():
+        whole = {**_resolved(schema, part), **part}
+        name = f"{prefix}{key}"
+        default = "required" if key in required else _shown(whole.get("default"))
+        meaning = str(whole.get("description", "")).replace("|", "\\|")
+        yield f"| `{name}` | {_kind(schema, whole)} | {default} | {meaning} |"
+        yield from _rows(schema, whole, f"{name}.")
+        if "items" in whole:
+            yield from _rows(schema, whole["items"], f"{name}[].")
+        extra = whole.get("additionalProperties")
+        if isinstance(extra, dict):
+            yield from _rows(schema, extra, f"{name}.NAME.")
+
+
+def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        target: Any = schema
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        return _resolved(schema, target)
+    return node
+
+
+def _kind(schema: dict[str, Any], node: dict[str, Any]) -> str:
+    if "const" in node:
+        return f"`{node['const']}`"
+    if "enum" in node:
+        return ", ".join(f"`{value}`" for value in node["enum"])
+    kind = str(node.get("type", ""))
+    if kind == "array":
+        return f"list of {_kind(schema, _resolved(schema, node.get('items', {}))) or 'values'}"
+    limits = [
+        f"{sign} {node[key]}"
+        for key, sign in (
+            ("minimum", "from"),
+            ("exclusiveMinimum", "above"),
+            ("maximum", "to"),
+            ("exclusiveMaximum", "below"),
+        )
+        if key in node
+    ]
+    return " ".join([kind, *limits])
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else f"`{json.dumps(value)}`"
+
+
+PAGES = {"cli.md": cli_page, "recipe.md": recipe_page}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` say which are stale."""
+    stale = []
+    for name, make in PAGES.items():
+        path = DOCS / name
+        text = make()
+        if arguments == ["--check"]:
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        sys.stderr.write(f"stale: {', '.join(stale)} - run: make docs\n")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Reads, measures, converts and writes tracks. Importing this package is cheap."""

@@ -1,0 +1,158 @@
+"""A loaded ACE-Step v1 base: its networks behind the `Base` protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lofi_engine.errors import StageError
+from lofi_engine.models.ace_step_v1.dcae import (
+    SAMPLE_RATE,
+    SAMPLES_PER_FRAME,
+    decode_latents,
+    encode_mel,
+)
+from lofi_engine.models.ace_step_v1.text import TextEncoder
+from lofi_engine.models.ace_step_v1.vocoder import Vocoder
+from lofi_engine.models.family import Conditioning, GraphSpec
+
+
+@dataclass(frozen=True)
+class Configs:
+    """The networks' configurations as the Hub's config.json files hold them."""
+
+    transformer: Mapping[str, Any]
+    dcae: Mapping[str, Any]
+    vocoder: Mapping[str, Any]
+    text: Mapping[str, Any]
+
+
+@dataclass
+class AceStepBase:
+    """The networks of one base; the stages see it as `lofi_engine.models.family.Base`.
+
+    Args:
+        identity: what a cache key records.
+        configs: the networks' configurations.
+        transformer: an `AceStepTransformer`, or one with an adapter around it.
+        dcae: a `diffusers.AutoencoderDC`.
+        vocoder: turns log-mel into a waveform.
+        text: encodes prompts.
+        lyric_vocabulary: a `tokenizers` JSON, or None where the base has none.
+    """
+
+    identity: str
+    configs: Configs
+    transformer: nn.Module
+    dcae: nn.Module
+    vocoder: Vocoder
+    text: TextEncoder
+    lyric_vocabulary: str | None
+    sample_rate: int = SAMPLE_RATE
+    frame_samples: int = SAMPLES_PER_FRAME
+    speaker_width: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.speaker_width = int(self.configs.transformer["speaker_embedding_dim"])
+
+    @torch.no_grad()
+    def encode_audio(self, samples: npt.NDArray[np.float32], sample_rate: int) -> Tensor:
+        """Encode stereo (2, samples) at `sample_rate` to latents (8, 16, frames), float32.
+
+        The end is padded with silence to a whole latent frame of 4096 samples at 44.1 kHz.
+
+        Raises:
+            StageError: the array is not stereo, is empty, or holds something not finite.
+        """
+        if samples.ndim != 2 or samples.shape[0] != 2 or samples.shape[1] == 0:
+            raise StageError(f"audio to encode has shape {samples.shape}; (2, samples) is needed")
+        if not np.isfinite(samples).all():
+            raise StageError("audio to encode holds values that are not finite")
+        if sample_rate != SAMPLE_RATE:
+            import soxr
+
+            samples = soxr.resample(samples.T, sample_rate, SAMPLE_RATE).T
+        waveform = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
+        padded = F.pad(waveform, (0, -waveform.shape[1] % SAMPLES_PER_FRAME))
+        log_mel = self.vocoder.mel_transform(padded)[None]
+        return encode_mel(self.dcae.get_submodule("encoder"), log_mel)[0]
+
+    @torch.no_grad()
+    def decode_audio(self, latents: Tensor) -> npt.NDArray[np.float32]:
+        """Decode latents (batch, 8, 16, frames) to (batch, 2, 4096 * frames) at 44.1 kHz.
+
+        One item and one channel at a time: the vocoder's memory grows with both.
+        """
+        decoder = self.dcae.get_submodule("decoder")
+        here = next(decoder.parameters())
+        decoded = []
+        for item in latents.to(here):
+            log_mel = decode_latents(decoder, item[None])
+            channels = [self.vocoder(log_mel[:, channel])[:, 0] for channel in range(2)]
+            decoded.append(torch.cat(channels))
+        return torch.stack(decoded).cpu().numpy()
+
+    def encode_text(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Encode prompts to states (batch, tokens, width) and mask (batch, tokens) int64.
+
+        Prompts are cut at 256 tokens, as the published model was trained.
+        """
+        return self.text.encode(prompts)
+
+    def lyric_ids(self, lyrics: str) -> list[int]:
+        """Tokenize lyrics; [0] for instrumentals ("", "[Instrumental]" or "[inst]").
+
+        Raises:
+            StageError: there are lyrics, but the base has no lyric vocabulary.
+        """
+        from lofi_runtime.pipeline.lyrics import NO_LYRICS, LyricTokenizer, is_instrumental
+
+        if is_instrumental(lyrics):
+            return list(NO_LYRICS)
+        if self.lyric_vocabulary is None:
+            raise StageError(
+                f"{self.identity} has no lyric vocabulary, so it cannot read lyrics",
+                hint="name one in the recipe's base.lyric_vocabulary",
+            )
+        return LyricTokenizer(self.lyric_vocabulary).encode(lyrics)
+
+    def velocity(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        """Predict the flow's velocity for latents (batch, 8, 16, frames) at timesteps (batch,).
+
+        All frames count: latents of different lengths are never batched.
+        """
+        velocity: Tensor = self.transformer(
+            latents,
+            latents.new_ones(latents.shape[0], latents.shape[-1]),
+            conditioning.text_states,
+            conditioning.text_mask,
+            conditioning.speaker,
+            conditioning.lyric_ids,
+            conditioning.lyric_mask,
+            timestep,
+        )
+        return velocity
+
+    def graphs(self) -> tuple[GraphSpec, ...]:
+        """List the five graphs of a bundle, with `transformer` as it is now.
+
+        Raises:
+            StageError: the transformer still carries an adapter; merge it first.
+        """
+        from lofi_engine.models.ace_step_v1.graphs import bundle_graphs
+
+        return bundle_graphs(self)
+
+    def bundle_files(self) -> Mapping[str, bytes]:
+        """Give tokenizer.json, and lyric_vocabulary.json where the base has one."""
+        files = {"tokenizer.json": self.text.tokenizer_json.encode()}
+        if self.lyric_vocabulary is not None:
+            files["lyric_vocabulary.json"] = self.lyric_vocabulary.encode()
+        return files

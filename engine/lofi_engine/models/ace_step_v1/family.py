@@ -1,0 +1,105 @@
+"""The ACE-Step v1 family: where a base is found, and how it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lofi_engine.errors import StageError
+from lofi_engine.models.ace_step_v1 import hub
+from lofi_engine.models.family import Base
+
+BUILTIN = "builtin:"
+HUB = "hf:"
+TINY = "builtin:tiny"
+
+
+class AceStepV1:
+    """Loads ACE-Step v1 bases; see `lofi_engine.models.family.Family`."""
+
+    name = "ace-step-v1"
+
+    def load(self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path) -> Base:
+        """Load `builtin:tiny`, `hf:owner/name` from the Hub's local cache, or a folder.
+
+        Args:
+            model: which base; a folder is relative to `home`.
+            revision: of a Hub repository; ignored for the others.
+            lyric_vocabulary: a file relative to `home` or `hf:owner/name/FILE`; None for the
+                base's own. The built-in base always uses its own.
+            home: where relative paths start.
+
+        Raises:
+            StageError: it is not there or not of this family; says where it was looked for.
+        """
+        if model.startswith(BUILTIN):
+            return self._load_builtin(model)
+        from lofi_engine.models.ace_step_v1.checkpoint import load
+
+        vocabulary = _vocabulary(lyric_vocabulary, home)
+        if model.startswith(HUB):
+            repository = model.removeprefix(HUB)
+            folder = hub.local_snapshot(repository, revision)
+            return load(folder, identity=f"{model}@{folder.name}", lyric_vocabulary=vocabulary)
+        return load(home / model, lyric_vocabulary=vocabulary)
+
+    def config_of(self, base: Base) -> Mapping[str, Any]:
+        """Give the configuration of each network, as JSON values by folder name.
+
+        Raises:
+            StageError: the base is of another family.
+        """
+        from lofi_engine.models.ace_step_v1.base import AceStepBase
+        from lofi_engine.models.ace_step_v1.checkpoint import configs_by_folder
+
+        if not isinstance(base, AceStepBase):
+            raise StageError(f"{base.identity} is not a base of the family {self.name}")
+        return configs_by_folder(base)
+
+    def pipeline_config(self, base: Base) -> Mapping[str, Any]:
+        """Give the figures a runtime needs, as `PipelineConfig` names them.
+
+        Raises:
+            StageError: the base is of another family.
+        """
+        from dataclasses import asdict
+
+        from lofi_engine.models.ace_step_v1.checkpoint import TEXT, TRANSFORMER
+        from lofi_runtime.manifest import PipelineConfig
+
+        configs = self.config_of(base)
+        figures = PipelineConfig(
+            text_width=configs[TEXT]["d_model"],
+            speaker_width=base.speaker_width,
+            context_width=configs[TRANSFORMER]["inner_dim"],
+            sample_rate=base.sample_rate,
+            model=configs,
+        )
+        return asdict(figures)
+
+    def _load_builtin(self, model: str) -> Base:
+        if model != TINY:
+            raise StageError(
+                f"base.model: '{model}' is not built in", hint=f"the family {self.name} has {TINY}"
+            )
+        from lofi_engine.models.ace_step_v1.tiny import build_tiny
+
+        return build_tiny()
+
+
+def _vocabulary(location: str | None, home: Path) -> str | None:
+    """Read the lyric vocabulary a recipe names."""
+    if location is None:
+        return None
+    if location.startswith(HUB):
+        path = hub.local_file(location.removeprefix(HUB))
+    else:
+        path = home / location
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StageError(
+            f"base.lyric_vocabulary: cannot read {path}: {error.strerror}",
+            hint="name the lyric tokenizer's JSON file",
+        ) from error

@@ -1,0 +1,219 @@
+"""Networks rewritten for export: each equals its eager one and shares its weights.
+
+The base is never changed; where a network has to be rewritten, a copy is. What is mended and why:
+
+- 1x1 convolutions of the feed-forward become linear layers: as Conv, quantizers skip them, and they
+  are 47 % of the decoder.
+- Weights that never run are left out, and parameter names stay the checkpoint's.
+- The DCAE always takes the linear form of its attention: the choice by length would be baked in.
+- Weight norm is worked out once instead of at every call.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lofi_engine.models.ace_step_v1.attention import LEAST, CrossAttention
+from lofi_engine.models.ace_step_v1.dcae import decode_latents
+from lofi_engine.models.ace_step_v1.decoder import Decoder
+from lofi_engine.models.ace_step_v1.encoder import Encoder
+from lofi_engine.models.ace_step_v1.feed_forward import GatedConvFeedForward
+from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
+from lofi_engine.models.ace_step_v1.vocoder import Vocoder
+from lofi_engine.models.ace_step_v1.weight_norm import remove_weight_norm
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+def _twin(module: _Module) -> _Module:
+    """Give a module with the same children and parameters, whose children can be replaced."""
+    twin = copy.copy(module)
+    twin.__dict__["_modules"] = dict(module._modules)
+    return twin
+
+
+def _linear(conv: nn.Conv1d) -> nn.Linear:
+    """Give a 1x1 convolution as a linear layer that shares its weights."""
+    with torch.device("meta"):
+        linear = nn.Linear(conv.in_channels, conv.out_channels, bias=conv.bias is not None)
+    linear.weight = nn.Parameter(conv.weight.detach()[..., 0])
+    if conv.bias is not None:
+        linear.bias = nn.Parameter(conv.bias.detach())
+    return linear
+
+
+class _Inner(nn.Module):
+    """Keeps a layer under the checkpoint's name (`.conv`)."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, states: Tensor) -> Tensor:
+        mapped: Tensor = self.conv(states)
+        return mapped
+
+
+class LinearFeedForward(nn.Module):
+    """`GatedConvFeedForward` with its 1x1 convolutions as linear layers."""
+
+    def __init__(self, feed_forward: GatedConvFeedForward) -> None:
+        super().__init__()
+        self.inverted_conv = _Inner(_linear(feed_forward.inverted_conv.conv))
+        self.depth_conv = feed_forward.depth_conv
+        self.point_conv = _Inner(_linear(feed_forward.point_conv.conv))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Map (batch, frames, dim) to the same shape."""
+        widened = F.silu(self.inverted_conv(states)).transpose(1, 2)
+        kept, gate = self.depth_conv(widened).transpose(1, 2).chunk(2, dim=-1)
+        mixed: Tensor = self.point_conv(kept * F.silu(gate))
+        return mixed
+
+
+def _export_block(block: nn.Module) -> nn.Module:
+    """Give a transformer block with linear feed-forward and without what never runs."""
+    twin = _twin(block)
+    twin.ff = LinearFeedForward(block.get_submodule("ff"))  # type: ignore[arg-type]
+    twin.cross_attn = _twin(block.get_submodule("cross_attn"))
+    for name in CrossAttention.NEVER_RUN:
+        delattr(twin.cross_attn, name)
+    return twin
+
+
+class TextEncoderGraph(nn.Module):
+    """`text_encoder.onnx`: ids and mask to hidden states."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.encoder = network.get_submodule("encoder")
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Encode tokens (batch, tokens) int64 to (batch, tokens, text_width)."""
+        states: Tensor = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
+        return states
+
+
+class TransformerEncoderGraph(Encoder):
+    """`transformer_encoder.onnx`: conditions to a context and its mask."""
+
+    def __init__(self, transformer: AceStepTransformer) -> None:
+        super().__init__()
+        self.speaker_embedder = transformer.speaker_embedder
+        self.genre_embedder = transformer.genre_embedder
+        self.lyric_embs = transformer.lyric_embs
+        self.lyric_encoder = transformer.lyric_encoder
+        self.lyric_proj = transformer.lyric_proj
+
+    def forward(
+        self,
+        encoder_text_hidden_states: Tensor,
+        text_attention_mask: Tensor,
+        speaker_embeds: Tensor,
+        lyric_token_idx: Tensor,
+        lyric_mask: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Encode as `AceStepTransformer.encode` does."""
+        return self.encode(
+            encoder_text_hidden_states,
+            text_attention_mask,
+            speaker_embeds,
+            lyric_token_idx,
+            lyric_mask,
+        )
+
+
+class TransformerDecoderGraph(Decoder):
+    """`transformer_decoder.onnx`: one denoising step's velocity.
+
+    `timestep` may be (1,) or (batch,).
+    """
+
+    def __init__(self, transformer: AceStepTransformer) -> None:
+        super().__init__()
+        self.config = transformer.config
+        self.proj_in = transformer.proj_in
+        self.timestep_embedder = transformer.timestep_embedder
+        self.t_block = transformer.t_block
+        self.transformer_blocks = nn.ModuleList(
+            _export_block(block) for block in transformer.transformer_blocks
+        )
+        self.final_layer = transformer.final_layer
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor,
+        encoder_hidden_states: Tensor,
+        encoder_hidden_mask: Tensor,
+        timestep: Tensor,
+    ) -> Tensor:
+        """Predict as `AceStepTransformer.decode` does."""
+        return self.decode(
+            hidden_states,
+            attention_mask,
+            encoder_hidden_states,
+            encoder_hidden_mask,
+            timestep,
+        )
+
+
+class _LinearFormProcessor:
+    """The DCAE's attention in its linear form, whatever the length.
+
+    diffusers takes the quadratic form for very short inputs; both give the same values.
+    """
+
+    def __call__(self, attention: Any, hidden_states: Tensor) -> Tensor:
+        height, width = hidden_states.shape[-2:]
+        last = hidden_states.movedim(1, -1)
+        projected = [layer(last) for layer in (attention.to_q, attention.to_k, attention.to_v)]
+        scales = [torch.cat(projected, dim=-1).movedim(-1, 1)]
+        scales += [scale(scales[0]) for scale in attention.to_qkv_multiscale]
+        heads = torch.cat(scales, dim=1).flatten(2)
+        heads = torch.unflatten(heads, 1, (-1, 3 * attention.attention_head_dim))
+        query, key, value = heads.chunk(3, dim=2)
+        query, key = F.relu(query), F.relu(key)
+        memory = value @ key.transpose(-1, -2)
+        weight = key.sum(dim=-1).unsqueeze(-2) @ query
+        attended = ((memory @ query) / weight.clamp(min=LEAST)).flatten(1, 2)
+        attended = torch.unflatten(attended, -1, (height, width)).movedim(1, -1)
+        mixed: Tensor = attention.norm_out(attention.to_out(attended)).movedim(-1, 1)
+        return mixed + hidden_states if attention.residual_connection else mixed
+
+
+class DcaeDecoderGraph(nn.Module):
+    """`dcae_decoder.onnx`: latents to log-mel, scaling on both sides inside."""
+
+    def __init__(self, dcae: nn.Module) -> None:
+        super().__init__()
+        self.decoder = copy.deepcopy(dcae.get_submodule("decoder"))
+        for module in self.decoder.modules():
+            if hasattr(module, "to_qkv_multiscale"):
+                module.processor = _LinearFormProcessor()  # type: ignore[assignment]
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Decode as `dcae.decode_latents` does."""
+        return decode_latents(self.decoder, latents)
+
+
+class VocoderGraph(nn.Module):
+    """`vocoder.onnx`: log-mel of one channel to a waveform."""
+
+    def __init__(self, vocoder: Vocoder) -> None:
+        super().__init__()
+        self.backbone = vocoder.backbone
+        self.head = copy.deepcopy(vocoder.head)
+        remove_weight_norm(self.head)
+
+    def forward(self, mel_spectrogram: Tensor) -> Tensor:
+        """Turn (batch, 128, frames) into (batch, 1, 512 * frames)."""
+        waveform: Tensor = self.head(self.backbone(mel_spectrogram))
+        return waveform

@@ -1,0 +1,1 @@
+"""What is published beside the graphs: manifests, model card, prompting guide; and where to."""

@@ -1,0 +1,110 @@
+"""The model card: rendered from the same records as the manifests, so it cannot say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lofi_engine.publishing.facts import Release
+
+
+def model_card(release: Release) -> str:
+    """Write README.md of the published repository: front matter, figures, recipe, data, limits."""
+    return "\n".join(_lines(release)) + "\n"
+
+
+def _lines(release: Release) -> Iterator[str]:
+    yield from _front_matter(release)
+    yield f"# {release.model_name} {release.version}"
+    yield ""
+    yield release.description or "A lofi music model made by one recipe."
+    yield ""
+    if release.base.model == "builtin:tiny":
+        yield (
+            "> **The base is a tiny network with random weights.** What it makes sounds like "
+            "noise; it proves the path from recipe to editor, not a musical result."
+        )
+        yield ""
+    yield from _usage(release)
+    yield from _variants(release)
+    yield from _data(release)
+    yield "## Recipe"
+    yield ""
+    yield f"sha256 `{release.recipe_sha256}`" + (
+        f", commit `{release.git_revision}`" if release.git_revision else ""
+    )
+    yield ""
+    yield "```yaml"
+    yield release.recipe_text.rstrip()
+    yield "```"
+
+
+def _front_matter(release: Release) -> Iterator[str]:
+    yield "---"
+    yield f"license: {release.license}"
+    yield "pipeline_tag: text-to-audio"
+    yield "library_name: lofi-recipe"
+    if release.base.model.startswith("hf:"):
+        yield f"base_model: {release.base.model.removeprefix('hf:')}"
+    yield "tags: [music-generation, lofi, lora, onnx]"
+    yield "---"
+    yield ""
+
+
+def _usage(release: Release) -> Iterator[str]:
+    first = release.bundle(next(iter(release.records)))
+    yield "## Use"
+    yield ""
+    yield "```"
+    yield f'lofi-runtime generate "rainy night coding" --bundle {first} --out rain.wav'
+    yield "```"
+    yield ""
+    yield "Everything it makes is tagged as AI-generated, with model and licence, in the file."
+    yield "How to ask for what you want: [PROMPTING.md](PROMPTING.md)."
+    yield ""
+
+
+def _variants(release: Release) -> Iterator[str]:
+    yield "## Variants"
+    yield ""
+    yield (
+        "| bundle | size | weights at or below its width | latent distance from float32 | "
+        "render time over audio time | oldest ONNX Runtime |"
+    )
+    yield "|---|---|---|---|---|---|"
+    for variant, record in release.records.items():
+        measure = release.measures[variant]
+        distance = measure["quality"]["latent_distance"]
+        cpu = measure["measured"].get("CPUExecutionProvider", {})
+        speed = f"{cpu['render_time_ratio']:.2f} (CPU)" if "render_time_ratio" in cpu else "-"
+        yield (
+            f"| `{release.bundle(variant)}` | {record['total_bytes'] / 1e6:.1f} MB "
+            f"| {record['coverage_total']:.1%} | {distance['mean']:.3g} | {speed} "
+            f"| {record['oldest_onnxruntime']} |"
+        )
+    yield ""
+    seeds = next(iter(release.measures.values()))["quality"]["seeds"]
+    yield (
+        f"Distance: root-mean-square difference of the final latents over the float32 latents' "
+        f"deviation, mean of {seeds} seeds at equal prompts and noise. Times are of the machine "
+        "that made this release."
+    )
+    yield ""
+
+
+def _data(release: Release) -> Iterator[str]:
+    ledger = release.ledger
+    hours = ledger["duration_sec"] / 3600
+    yield "## Training data"
+    yield ""
+    yield f"{ledger['tracks']} tracks, {hours:.2f} hours."
+    yield ""
+    yield "| licence | tracks |"
+    yield "|---|---|"
+    for name, count in ledger["licenses"].items():
+        yield f"| {name} | {count} |"
+    yield ""
+    if release.attributions:
+        yield "Attributions:"
+        yield ""
+        yield from (f"- {line}" for line in release.attributions)
+        yield ""

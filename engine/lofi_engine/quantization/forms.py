@@ -1,0 +1,111 @@
+"""The ways a weight can be stored, behind one set of questions: bytes, error, and "do it"."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lofi_engine.quantization import fp16, int8, nbits, tables
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import onnx_ir as ir
+
+Kind = Literal["fp16", "dynamic", "blocks", "table"]
+
+MIN_BLOCK = 16
+"""The smallest block `MatMulNBits` and `GatherBlockQuantized` take."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one weight is stored.
+
+    Args:
+        kind: "fp16"; "dynamic" (8-bit columns, 8-bit activations); "blocks" (weight-only); "table".
+        bits: 16, 8 or 4.
+        block_size: for "blocks" and "table".
+        method: for "blocks".
+    """
+
+    kind: Kind
+    bits: int
+    block_size: int = 0
+    method: nbits.Method = "rtn"
+
+
+FP16 = Form("fp16", 16)
+DYNAMIC = Form("dynamic", 8)
+
+
+def fit_block(size: int, block_size: int) -> int | None:
+    """Give the largest block of at most `block_size` that divides `size`, or None."""
+    while block_size >= MIN_BLOCK:
+        if size % block_size == 0:
+            return block_size
+        block_size //= 2
+    return None
+
+
+def stored_bytes(form: Form, shape: tuple[int, ...]) -> int:
+    """Give the bytes a weight of `shape` takes in `form`, scales and zero points included."""
+    if form.kind == "dynamic":
+        return int8.columns_bytes(shape)
+    if form.kind == "blocks":
+        return nbits.blocks_bytes(shape, form.bits, form.block_size, form.method)
+    if form.kind == "table":
+        return tables.table_bytes(shape, form.bits, form.block_size)
+    return math.prod(shape) * 2
+
+
+def stored_error(form: Form, array: npt.NDArray[np.float32]) -> float:
+    """Give the squared error of `array` in `form`, relative to its own squared size."""
+    import numpy as np
+
+    size = float(np.square(array, dtype=np.float64).sum())
+    if not size:
+        return 0.0
+    difference = _quantize(form, array).dequantize() - array
+    return float(np.square(difference, dtype=np.float64).sum()) / size
+
+
+def store(graph: ir.Graph, value: ir.Value, form: Form) -> str:
+    """Store initializer `value` of `graph` in `form`.
+
+    Returns:
+        Why it stayed float32 (see `fp16.keeps_float32`), or "".
+    """
+    import numpy as np
+
+    from lofi_engine.onnx_graphs.tensors import array_of
+
+    array = array_of(value)
+    if form.kind == "fp16":
+        reason = fp16.keeps_float32(array)
+        if not reason:
+            fp16.store_float16(graph, value)
+        return reason
+    quantized = _quantize(form, np.ascontiguousarray(array, dtype=np.float32))
+    if isinstance(quantized, int8.Columns):
+        int8.replace_matmuls(graph, value, quantized)
+    elif isinstance(quantized, nbits.Blocks):
+        nbits.replace_matmuls(graph, value, quantized)
+    else:
+        tables.replace_gathers(graph, value, quantized)
+    return ""
+
+
+def _quantize(
+    form: Form, array: npt.NDArray[np.float32]
+) -> int8.Columns | nbits.Blocks | tables.Table:
+    if form.kind == "dynamic":
+        return int8.quantize_columns(array)
+    if form.kind == "blocks":
+        return nbits.quantize_blocks(
+            array, bits=form.bits, block_size=form.block_size, method=form.method
+        )
+    if form.kind == "table":
+        return tables.quantize_table(array, form.bits, form.block_size)
+    raise ValueError(f"{form.kind} is not a quantized form")

@@ -1,0 +1,84 @@
+"""Store a graph's weights in other forms: one file in, another file out, nothing in place."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lofi_engine.errors import StageError
+from lofi_engine.quantization.forms import Form, store
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+CONTRIB = "com.microsoft"
+
+
+def load_graph(path: Path, *, matrices: bool) -> ir.Model:
+    """Load the graph at `path`, its external weights mapped.
+
+    Args:
+        path: the `.onnx` file.
+        matrices: whether convolutions of kernel 1 become matrix products, to be quantized.
+    """
+    import onnx_ir as ir
+
+    from lofi_engine.quantization.pointwise import convolutions_to_matmuls
+
+    model = ir.load(path)
+    if matrices:
+        convolutions_to_matmuls(model.graph)
+    return model
+
+
+def rewrite_graph(
+    source: Path, target: Path, forms: Mapping[str, Form], *, matrices: bool = False
+) -> dict[str, list[str]]:
+    """Write the graph at `source` to `target` with its weights stored in `forms`, by name.
+
+    External weights are mapped, not read whole, and written to a file of the same name beside
+    `target`. The result is checked and has the same bytes every time.
+
+    Args:
+        source: the float32 graph.
+        target: another path.
+        forms: how to store which weight; the others stay as they are.
+        matrices: as for `load_graph`, which gave the names in `forms`.
+
+    Returns:
+        The weights that stayed float32 although float16 was asked, by reason ("vector", "small",
+        "overflow").
+
+    Raises:
+        StageError: source and target are one file, or the result is not valid ONNX.
+    """
+    from lofi_engine.onnx_graphs.export import check_graph, save_graph
+    from lofi_engine.onnx_graphs.strip import strip
+
+    if target.resolve() == source.resolve():
+        raise StageError(f"{source}: a graph is never rewritten in place")
+    model = load_graph(source, matrices=matrices)
+    external = external_weights(model)
+    kept: dict[str, list[str]] = defaultdict(list)
+    for name, form in forms.items():
+        reason = store(model.graph, model.graph.initializers[name], form)
+        if reason:
+            kept[reason].append(name)
+    if any(node.domain == CONTRIB for node in model.graph):
+        model.opset_imports[CONTRIB] = 1
+    strip(model)
+    save_graph(model, target, external_weights=external)
+    check_graph(target)
+    return dict(kept)
+
+
+def external_weights(model: ir.Model) -> str | None:
+    """Give the name of the file the model's weights lie in, or None where they lie inside."""
+    import onnx_ir as ir
+
+    for value in model.graph.initializers.values():
+        if isinstance(value.const_value, ir.ExternalTensor):
+            return str(value.const_value.location)
+    return None

@@ -1,0 +1,66 @@
+"""Checked values to the frozen types of `model`; defaults come from the schema alone."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+from lofi_engine.recipe.model import Gate, Recipe
+from lofi_engine.recipe.schema import fill_defaults, recipe_schema
+
+OF_THE_FILE = frozenset({"path", "text", "resolved"})
+"""Fields of `Recipe` that come from the file itself, not from a key of it."""
+
+
+def resolve(values: Mapping[str, object]) -> dict[str, Any]:
+    """Return a recipe's values with every default filled in, as JSON values."""
+    given = dict(values)
+    publish = given.get("publish")
+    if isinstance(publish, dict) and "name" in given:
+        given["publish"] = {"model_name": given["name"], **publish}
+    resolved: dict[str, Any] = fill_defaults(given, recipe_schema())
+    return resolved
+
+
+def build_recipe(path: Path, text: str, resolved: Mapping[str, Any]) -> Recipe:
+    """Build the typed recipe from resolved values that passed every check."""
+    fields = _fields(Recipe, resolved)
+    return Recipe(path=path, text=text, resolved=resolved, **fields)
+
+
+def _fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {
+        name: _value(hint, values.get(name))
+        for name, hint in hints.items()
+        if not (kind is Recipe and name in OF_THE_FILE)
+    }
+
+
+def _value(hint: Any, value: Any) -> Any:
+    """Build one field's value: nested types, tuples and maps, or the value as it is."""
+    if value is None:
+        return None
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in hint.__args__ if part is not types.NoneType)
+    origin = typing.get_origin(hint)
+    if hint is Gate:
+        return Gate(bounds=_bounds(value))
+    if origin is tuple:
+        return tuple(_value(typing.get_args(hint)[0], item) for item in value)
+    if origin is Mapping:
+        inner = typing.get_args(hint)[1]
+        return {key: _value(inner, item) for key, item in value.items()}
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint(**_fields(hint, value))
+    return value
+
+
+def _bounds(value: Mapping[str, Any]) -> dict[str, float]:
+    """Take a gate's bounds out of `{max_increase: {...}}`; `max_distance` is the map itself."""
+    inner = next(iter(value.values()), None)
+    return dict(inner if isinstance(inner, dict) else value)

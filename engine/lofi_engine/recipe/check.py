@@ -1,0 +1,216 @@
+"""Rules between keys, which a schema cannot say.
+
+Each check sees the resolved values and answers with problems; it looks only at values of the right
+kind, since it runs beside the schema's checks and not after them.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from lofi_engine.recipe.document import Document
+from lofi_engine.recipe.problems import Path, Problem, did_you_mean, listed, quoted
+
+BUILTIN_BASES = ("builtin:tiny",)
+"""Bases that come with lofi-recipe."""
+
+METHODS_OF = {
+    "int8": ("auto", "dynamic", "weight-only"),
+    "int4": ("auto", "rtn", "hqq", "k-quant", "awq"),
+}
+"""Which methods make which width."""
+ALL_METHODS = frozenset(method for methods in METHODS_OF.values() for method in methods)
+ALWAYS_FP16 = ("dcae_decoder", "vocoder")
+"""Components no variant stores in fewer than 16 bits."""
+
+_CC0 = frozenset({"cc0", "cc0-1.0"})
+_HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB_FILE = re.compile(_HUB.pattern + r"(/[^/]+)+")
+_Kind = TypeVar("_Kind")
+_Values = Mapping[str, Any]
+_Check = Callable[[Document, _Values], Iterator[Problem]]
+
+
+def cross_problems(document: Document, resolved: _Values) -> list[Problem]:
+    """List what is wrong between keys that may each be right."""
+    return [problem for check in CHECKS for problem in check(document, resolved)]
+
+
+def _get(values: _Values, path: Path, kind: type[_Kind]) -> _Kind | None:
+    """Return the value at `path` if it is of that kind (a bool is no number), else None."""
+    found: Any = values
+    for part in path:
+        try:
+            found = found[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    if isinstance(found, bool) and kind is not bool:
+        return None
+    if kind is float and isinstance(found, int):
+        found = float(found) if abs(found) < 2**53 else None
+    return found if isinstance(found, kind) else None
+
+
+def _locations(document: Document, values: _Values) -> Iterator[Problem]:
+    """Check that `hf:` and `builtin:` locations are whole, and that folders need no shell."""
+    places: tuple[tuple[Path, re.Pattern[str], str], ...] = (
+        (("base", "model"), _HUB, "hf:owner/name"),
+        (("base", "lyric_vocabulary"), _HUB_FILE, "hf:owner/name/FILE"),
+        (("publish", "to"), _HUB, "hf:owner/name"),
+    )
+    for path, whole, form in places:
+        place = _get(values, path, str)
+        if place is None:
+            continue
+        if place.startswith("hf:") and not whole.fullmatch(place):
+            yield document.problem(path, f"{quoted(place)} is not a place on the Hub; write {form}")
+        elif "://" in place:
+            yield document.problem(
+                path, f"{quoted(place)} is an address; write {form}, or a folder"
+            )
+        elif place.startswith("builtin:") and path[-1] != "model":
+            yield document.problem(path, f"{quoted(place)} is only a base; write {form}, or a path")
+        elif place.startswith("builtin:") and place not in BUILTIN_BASES:
+            hint = did_you_mean(place, BUILTIN_BASES)
+            allowed = listed(BUILTIN_BASES)
+            yield document.problem(path, f"{quoted(place)} does not exist ({allowed}){hint}")
+
+
+def _home_signs(document: Document, values: _Values) -> Iterator[Problem]:
+    sources = _get(values, ("dataset", "sources"), list) or []
+    paths: list[Path] = [("base", "model"), ("base", "lyric_vocabulary"), ("dataset", "styles")]
+    paths += [("publish", "to")]
+    paths += [
+        ("dataset", "sources", at, key) for at in range(len(sources)) for key in ("path", "ledger")
+    ]
+    for path in paths:
+        place = _get(values, path, str)
+        if place is not None and re.match(r"~|\$", place):
+            message = f"{quoted(place)}: '~' and '$' mean nothing in a recipe; write the path out"
+            yield document.problem(path, message)
+
+
+def _publish_outside_runs(document: Document, values: _Values) -> Iterator[Problem]:
+    path = ("publish", "to")
+    place = _get(values, path, str)
+    if place is None or place.startswith("hf:"):
+        return
+    home = os.path.dirname(os.path.abspath(document.file))  # noqa: PTH100, PTH120 - lexical only
+    runs = f"{home}/runs/"
+    if f"{os.path.normpath(os.path.join(home, place))}/".startswith(runs):  # noqa: PTH118
+        message = f"{quoted(place)} lies inside runs/, which `lofi-recipe clean` empties"
+        yield document.problem(path, f"{message}; choose another folder")
+
+
+def _sources(document: Document, values: _Values) -> Iterator[Problem]:
+    """Check that ledgers go with folders, that the policy admits what is made, and no repeats."""
+    strict = _get(values, ("dataset", "licenses", "require_ai_training"), bool)
+    allowed = _get(values, ("dataset", "licenses", "allow"), list)
+    seen: dict[str, int] = {}
+    for at, source in enumerate(_get(values, ("dataset", "sources"), list) or []):
+        path: Path = ("dataset", "sources", at)
+        if not isinstance(source, dict) or {"path", "synth"} <= source.keys():
+            continue
+        if "synth" in source and "ledger" in source:
+            message = "belongs to a folder; the synthesiser's tracks need no ledger, remove it"
+            yield document.problem((*path, "ledger"), message, at_key=True)
+        if "path" in source and "ledger" not in source and strict:
+            message = (
+                "is missing (licenses.require_ai_training is true, so every track needs a row)"
+            )
+            yield document.problem((*path, "ledger"), message)
+        if "synth" in source and allowed is not None and not _CC0.intersection(allowed):
+            message = "its tracks are cc0 and would be refused; add cc0 to dataset.licenses.allow"
+            yield document.problem((*path, "synth"), message, at_key=True)
+        folder = _get(source, ("path",), str)
+        if folder is not None:
+            first = seen.setdefault(posixpath.normpath(folder), at)
+            if first != at:
+                message = f"{quoted(folder)} is sources[{first}] already; keep one"
+                yield document.problem((*path, "path"), message)
+
+
+def _durations(document: Document, values: _Values) -> Iterator[Problem]:
+    quality: Path = ("dataset", "quality")
+    shortest = _get(values, (*quality, "min_duration_sec"), float)
+    longest = _get(values, (*quality, "max_duration_sec"), float)
+    if shortest is None or longest is None:
+        return
+    if shortest > longest:
+        key = (
+            "min_duration_sec"
+            if document.node((*quality, "min_duration_sec"))
+            else "max_duration_sec"
+        )
+        message = f"min_duration_sec ({shortest:g}) is more than max_duration_sec ({longest:g})"
+        yield document.problem((*quality, key), message)
+        return
+    for at in range(len(_get(values, ("dataset", "sources"), list) or [])):
+        path = ("dataset", "sources", at, "synth", "duration_sec")
+        made = _get(values, path, float)
+        if made is not None and not shortest <= made <= longest:
+            message = (
+                f"{made:g} would be refused: dataset.quality takes {shortest:g} to {longest:g} s"
+            )
+            yield document.problem(path, message)
+
+
+def _warmup(document: Document, values: _Values) -> Iterator[Problem]:
+    warmup = _get(values, ("training", "warmup_steps"), int)
+    steps = _get(values, ("training", "steps"), int)
+    if warmup is not None and steps is not None and warmup > steps:
+        message = f"{warmup} is more than training.steps ({steps})"
+        yield document.problem(("training", "warmup_steps"), message)
+
+
+def _variants(document: Document, _values: _Values) -> Iterator[Problem]:
+    """Check each variant's keys against its width; what would do nothing is refused."""
+    variants = document.value().get("variants")
+    for name, variant in variants.items() if isinstance(variants, dict) else ():
+        weights = _get(variant, ("weights",), str) if isinstance(variant, dict) else None
+        path: Path = ("variants", name)
+        if weights == "fp16":
+            for key in ("method", "block_size", "keep_fp16"):
+                if key in variant:
+                    message = "is only for int8 and int4; remove it"
+                    yield document.problem((*path, key), message, at_key=True)
+        elif weights in METHODS_OF:
+            method = _get(variant, ("method",), str)
+            own = METHODS_OF[weights]
+            if method in ALL_METHODS and method not in own:
+                message = f"{quoted(method)} does not make {weights}; use {listed(own)}"
+                yield document.problem((*path, "method"), message)
+            kept = _get(variant, ("keep_fp16",), list)
+            lost = [part for part in ALWAYS_FP16 if kept is not None and part not in kept]
+            if lost:
+                message = f"lacks {' and '.join(lost)}, whose errors are heard at once; add it"
+                yield document.problem((*path, "keep_fp16"), message)
+
+
+def _gates(document: Document, values: _Values) -> Iterator[Problem]:
+    """Check that every bound is for a variant that is made."""
+    names = list(_get(values, ("variants",), dict) or {})
+    for gate in (("max_distance",), ("fad", "max_increase"), ("clap", "max_drop")):
+        path: Path = ("measure", *gate)
+        for name in _get(values, path, dict) or {}:
+            if names and name not in names:
+                hint = did_you_mean(name, names) or f"; variants: {', '.join(names)}"
+                yield document.problem(
+                    (*path, name), f"no variant has this name{hint}", at_key=True
+                )
+
+
+CHECKS: tuple[_Check, ...] = (
+    _locations,
+    _home_signs,
+    _publish_outside_runs,
+    _sources,
+    _durations,
+    _warmup,
+    _variants,
+    _gates,
+)

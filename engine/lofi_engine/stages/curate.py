@@ -1,0 +1,235 @@
+"""Checks every track, brings the good ones to one form, and says of each other one why not.
+
+Leaves `tracks/<track>.mp3` (or .flac), 48 kHz stereo; `sidecars/<track>_prompt.txt` and
+`_lyrics.txt` where the source had them; and `ledger.json`, a row for every file, also the refused.
+A bad file never ends the run: it is refused by name. Resumable per track.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lofi_engine.data.drafts import Draft, Policy, draft_folder, draft_synth
+from lofi_engine.data.names import Names
+from lofi_engine.data.prepare import Job, Prepared, job_key, load_unit
+from lofi_engine.data.rows import Row, write_rows
+from lofi_engine.data.workers import prepare_all
+from lofi_engine.errors import StageError
+from lofi_engine.recipe.model import Licenses, Quality, Recipe, Source
+from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
+from lofi_engine.styles.taxonomy import load_styles
+
+VERSION = 1
+
+_TRACKS = "tracks"
+_SIDECARS = "sidecars"
+_UNITS = "units"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What shapes the curated set besides the files themselves."""
+
+    sources: tuple[Source, ...]
+    licenses: Licenses
+    quality: Quality
+    target_tracks: int | None
+    styles: StylesSource
+
+
+def settings(recipe: Recipe) -> Settings:
+    """Take what curating needs from the recipe."""
+    dataset = recipe.dataset
+    return Settings(
+        sources=dataset.sources,
+        licenses=dataset.licenses,
+        quality=dataset.quality,
+        target_tracks=dataset.target_tracks,
+        styles=styles_source(recipe),
+    )
+
+
+def sources(recipe: Recipe) -> tuple[Path, ...]:
+    """List the folders of tracks, their ledgers and the recipe's own styles."""
+    named = [
+        recipe.home / path
+        for source in recipe.dataset.sources
+        for path in (source.path, source.ledger)
+        if path is not None
+    ]
+    return (*named, *styles_folders(recipe))
+
+
+def run(context: StageContext, settings: Settings) -> Outcome:
+    """Curate all sources.
+
+    Raises:
+        StageError: a folder or ledger is missing or wrong, a ledger names an unknown style, or no
+            track at all can be used; then the message has a line for every file.
+    """
+    drafts = _drafts(context, settings)
+    prepared = _prepare(context, drafts)
+    rows = _settle(context, drafts, prepared)
+    accepted = [row for row in rows if row.accepted]
+    if not accepted:
+        lines = [f"  {row.source}: {row.reason}" for row in rows]
+        raise StageError("\n".join([f"none of the {len(rows)} files can be used:", *lines]))
+    write_rows(context.work, rows)
+    _tell(context, rows, settings.target_tracks)
+    return Outcome(facts=_facts(rows, accepted))
+
+
+def _drafts(context: StageContext, settings: Settings) -> list[Draft]:
+    styles = load_styles(settings.styles.folder(context.home))
+    policy = Policy(settings.licenses, settings.quality, styles)
+    drafts: list[Draft] = []
+    synthesised = 0
+    for source in settings.sources:
+        if source.synth is not None:
+            drafts += draft_synth(context.seed, source.synth, policy, synthesised + 1)
+            synthesised += source.synth.tracks
+        else:
+            drafts += draft_folder(context.home, source, policy, context.warn)
+    return drafts
+
+
+def _prepare(context: StageContext, drafts: Sequence[Draft]) -> Mapping[str, Prepared]:
+    """Do what no earlier run has done; give what came of each job, by its key."""
+    units = context.progress / _UNITS
+    waiting: dict[str, list[Draft]] = {}
+    jobs: dict[str, Job] = {}
+    done = 0
+    prepared: dict[str, Prepared] = {}
+    for draft in drafts:
+        if draft.job is None:
+            done += 1
+            continue
+        key = job_key(draft.job)
+        kept = prepared.get(key) or load_unit(units / key)
+        if kept is not None:
+            prepared[key] = kept
+            done += 1
+            continue
+        waiting.setdefault(key, []).append(draft)
+        jobs[key] = draft.job
+    context.emit(done, len(drafts), _TRACKS, f"{len(prepared)} kept from before" * bool(prepared))
+    units.mkdir(parents=True, exist_ok=True)
+    keys = list(jobs)
+    for number, result in prepare_all([(jobs[key], units / key) for key in keys]):
+        prepared[keys[number]] = result
+        for draft in waiting[keys[number]]:
+            done += 1
+            reasons = (*draft.refusals, *result.reasons)
+            refused = f": refused: {'; '.join(reasons)}" if reasons else ""
+            context.emit(done, len(drafts), _TRACKS, f"{draft.source}{refused}")
+    return prepared
+
+
+def _settle(
+    context: StageContext, drafts: Sequence[Draft], prepared: Mapping[str, Prepared]
+) -> list[Row]:
+    """Decide in the sources' order, name the good ones and put their files in place."""
+    names = Names()
+    first_with: dict[str, str] = {}
+    rows = []
+    (context.work / _TRACKS).mkdir()
+    for draft in drafts:
+        key = job_key(draft.job) if draft.job is not None else ""
+        result = prepared.get(key, Prepared())
+        reasons = [*draft.refusals, *result.reasons]
+        if not reasons:
+            # The bytes and the sound: the same recording in another container is the same track.
+            twin = first_with.get(draft.sha256)
+            same_sound = first_with.get(result.audio_sha256)
+            if twin is not None:
+                reasons = [f"same content as '{twin}'"]
+            elif same_sound is not None:
+                reasons = [f"same sound as '{same_sound}'"]
+        if reasons:
+            rows.append(_row(draft, result, reason="; ".join(reasons)))
+            continue
+        first_with[draft.sha256] = first_with[result.audio_sha256] = draft.source
+        track = names.take(draft.stem, draft.source)
+        file = f"{_TRACKS}/{track}{Path(result.file).suffix}"
+        _place(context.progress / _UNITS / key / result.file, context.work / file)
+        for kind, text in draft.sidecars:
+            sidecar = context.work / _SIDECARS / f"{track}_{kind}.txt"
+            sidecar.parent.mkdir(exist_ok=True)
+            sidecar.write_text(text, encoding="utf-8", newline="\n")
+        rows.append(_row(draft, result, track=track, file=file))
+    return rows
+
+
+def _row(
+    draft: Draft, result: Prepared, *, reason: str = "", track: str = "", file: str = ""
+) -> Row:
+    entry = draft.entry
+    judged = entry is not None or draft.job is not None
+    return Row(
+        source=draft.source,
+        status="rejected" if reason else "accepted",
+        reason=reason,
+        sha256=draft.sha256,
+        track=track,
+        file=file,
+        audio_sha256=result.audio_sha256 if track else "",
+        duration_sec=result.duration_sec if track else 0.0,
+        style_ids=draft.style_ids,
+        license=draft.terms.license if judged else "",
+        type=draft.terms.type,
+        ai_training=draft.terms.ai_training,
+        artist=entry.artist if entry else "",
+        attribution=entry.attribution if entry else "",
+        cost_usd=entry.cost_usd if entry else 0.0,
+        measurements=result.measurements,
+        notes=result.notes if track else (),
+        sidecars=tuple(kind for kind, _ in draft.sidecars),
+        score=result.score,
+    )
+
+
+def _place(unit_file: Path, target: Path) -> None:
+    # A second name costs nothing; the unit stays until the stage is finished, should it be killed.
+    try:
+        os.link(unit_file, target)
+    except OSError:
+        shutil.copyfile(unit_file, target)
+
+
+def _tell(context: StageContext, rows: Sequence[Row], target_tracks: int | None) -> None:
+    refused = [row for row in rows if not row.accepted]
+    if refused:
+        context.warn(
+            f"{len(refused)} of {len(rows)} files were refused; ledger.json says why of each, "
+            f"the first is {refused[0].source}: {refused[0].reason}"
+        )
+    accepted = len(rows) - len(refused)
+    if target_tracks is not None and accepted < target_tracks:
+        context.warn(f"{accepted} of the {target_tracks} tracks wanted are there")
+    noted = [row for row in rows if row.notes]
+    if noted:
+        context.warn(
+            f"{len(noted)} tracks have a note in ledger.json, "
+            f"the first is {noted[0].source}: {noted[0].notes[0]}"
+        )
+
+
+def _facts(rows: Sequence[Row], accepted: Sequence[Row]) -> dict[str, object]:
+    return {
+        "tracks": len(accepted),
+        "rejected": len(rows) - len(accepted),
+        "duration_sec": round(sum(row.duration_sec for row in accepted), 3),
+        "by_style": _counted(style_id for row in accepted for style_id in row.style_ids),
+        "by_license": _counted(row.license for row in accepted),
+        "cost_usd": round(sum(row.cost_usd for row in accepted), 2),
+    }
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

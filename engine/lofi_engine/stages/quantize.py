@@ -1,0 +1,103 @@
+"""Makes every variant of the recipe from the exported graphs, one folder each.
+
+A folder is a whole bundle plus `record.json`: bytes by component, weights by width, coverage,
+distance from float32, and the oldest ONNX Runtime that loads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lofi_engine.errors import StageError
+from lofi_engine.recipe import model
+from lofi_engine.stages.base import Outcome, StageContext
+
+if TYPE_CHECKING:
+    from lofi_engine.quantization.build import Bundle
+
+VERSION = 1
+
+RECORD_FILE = "record.json"
+EXPORT_RECORD = "export.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which variants to make, by name."""
+
+    variants: Mapping[str, model.Variant]
+
+
+def settings(recipe: model.Recipe) -> Settings:
+    """Take the variants from the recipe."""
+    return Settings(recipe.variants)
+
+
+def sources(_recipe: model.Recipe) -> tuple[Path, ...]:
+    """Nothing besides the export."""
+    return ()
+
+
+def run(context: StageContext, settings: Settings) -> Outcome:
+    """Write one bundle for every variant, each loaded, run and compared before it counts.
+
+    Raises:
+        StageError: a variant cannot be made, is not what its name says, or is over its budget.
+    """
+    from lofi_engine.quantization.build import build_variant
+    from lofi_engine.quantization.rules import check_variant
+
+    source = context.inputs["export"]
+    graphs, others = _read_listing(source / EXPORT_RECORD)
+    components = [Path(file).stem for file in graphs]
+    for name, variant in settings.variants.items():
+        check_variant(name, variant, components)
+    total = len(graphs) * len(settings.variants)
+    done = 0
+
+    def report(message: str) -> None:
+        nonlocal done
+        done += 1
+        context.emit(done, total, "graphs", message)
+
+    context.emit(0, total, "graphs", "running the float32 graphs")
+    bundle = _open_bundle(source, graphs, others)
+    facts: dict[str, int] = {}
+    for name, variant in settings.variants.items():
+        folder = context.work / name
+        folder.mkdir()
+        record = build_variant(name, variant, bundle, folder, report)
+        text = json.dumps(record, indent=1) + "\n"
+        (folder / RECORD_FILE).write_text(text, encoding="utf-8")
+        facts[name] = record["total_bytes"]
+    return Outcome(
+        facts={"total_bytes": facts},
+        measured_files=frozenset(f"{name}/{RECORD_FILE}" for name in settings.variants),
+    )
+
+
+def _read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the export's graphs and other files, as its record lists them."""
+    if not path.is_file():
+        raise StageError(f"quantize: {path} is missing", hint="run the export stage again")
+    listing = json.loads(path.read_text(encoding="utf-8"))
+    return tuple(graph["file"] for graph in listing["graphs"]), tuple(listing["files"])
+
+
+def _open_bundle(folder: Path, graphs: tuple[str, ...], others: tuple[str, ...]) -> Bundle:
+    from lofi_engine.onnx_graphs.examples import EXAMPLES_FILE, load_examples
+    from lofi_engine.onnx_graphs.sessions import GraphSession
+    from lofi_engine.quantization.build import Bundle
+
+    examples = load_examples(folder / EXAMPLES_FILE)
+    references = {}
+    for file in graphs:
+        component = Path(file).stem
+        if component not in examples:
+            raise StageError(f"{EXAMPLES_FILE} has no inputs for {component}")
+        references[component] = GraphSession(folder / file).run(examples[component])
+    return Bundle(folder, graphs, others, examples, references)

@@ -1,0 +1,133 @@
+"""Writes finished tracks: complete or not at all, and always marked as AI-generated inside."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lofi_runtime.backend import SAMPLE_RATE
+from lofi_runtime.errors import AudioWriteError
+from lofi_runtime.version import VERSION
+
+MARK = "AI-generated"
+"""How the comment of every written track begins."""
+
+SUBTYPES = {
+    ("wav", 16): "PCM_16",
+    ("wav", 24): "PCM_24",
+    ("wav", 32): "FLOAT",
+    ("flac", 16): "PCM_16",
+    ("flac", 24): "PCM_24",
+}
+"""What can be written, by format and bits; 32 bits are floating point."""
+
+_TAGS = (
+    "title", "artist", "album", "genre", "date", "copyright", "license", "software", "comment",
+)  # fmt: skip
+
+
+def generated_tags(*, model: str, license: str, title: str = "") -> dict[str, str]:
+    """Give the tags of a generated track: which model, under which licence, AI-generated.
+
+    Args:
+        model: name and version, e.g. "lofi-nano-int8 1.0.0".
+        license: of the model, as an SPDX identifier.
+        title: the prompt, or nothing.
+    """
+    comment = f"{MARK} music; model: {model}; model license: {license}"
+    tags = {
+        "comment": comment,
+        "artist": model,
+        "copyright": f"model license: {license}",
+        "software": f"lofi-recipe {VERSION}",
+    }
+    return tags | ({"title": title} if title else {})
+
+
+def write_audio(
+    path: Path,
+    samples: npt.NDArray[np.float32],
+    *,
+    format: str = "wav",
+    bits: int = 16,
+    tags: Mapping[str, str],
+) -> None:
+    """Write a track; the file appears complete or not at all.
+
+    Args:
+        path: where to; its folder must exist.
+        samples: (2, samples) at 48 kHz; what lies beyond -1 to 1 is clipped.
+        format: "wav" or "flac".
+        bits: 16, 24, or 32 (floating point, WAV only).
+        tags: `title`, `artist`, `album`, `genre`, `date`, `copyright`, `software`, `comment` or
+            `license` (which WAV has no place for: say it in the comment too). The comment gets
+            `MARK` in front unless it begins so.
+
+    Raises:
+        AudioWriteError: the disk is full, the folder is missing or not writable, or the sound has
+            values that are not numbers; nothing is left behind.
+        ValueError: the format, the bits or a tag is unknown.
+    """
+    encoded = _encode(path, samples, format, bits, tags)
+    try:
+        _replace(path, encoded)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise AudioWriteError(
+            f"{path}: cannot be written ({reason})",
+            hint="free some space or choose another folder",
+        ) from error
+
+
+def _encode(
+    path: Path,
+    samples: npt.NDArray[np.float32],
+    format: str,
+    bits: int,
+    tags: Mapping[str, str],
+) -> memoryview:
+    """Encode in memory, where no disk can fail half-way through a header."""
+    import soundfile
+
+    subtype = SUBTYPES.get((format, bits))
+    if subtype is None:
+        allowed = ", ".join(f"{name} {width}" for name, width in SUBTYPES)
+        raise ValueError(f"audio format is {format} with {bits} bits, must be one of {allowed}")
+    unknown = sorted(set(tags) - set(_TAGS))
+    if unknown:
+        raise ValueError(f"tag '{unknown[0]}' is unknown, must be one of {', '.join(_TAGS)}")
+    if not np.isfinite(samples).all():
+        raise AudioWriteError(f"{path}: not written, some samples are not numbers")
+    comment = tags.get("comment", "")
+    if not comment.startswith(MARK):
+        comment = f"{MARK}; {comment}" if comment else MARK
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(
+        buffer, "w", SAMPLE_RATE, channels=2, format=format.upper(), subtype=subtype
+    ) as sound:
+        for tag, text in {**tags, "comment": comment}.items():
+            setattr(sound, tag, text)
+        sound.write(np.clip(samples, -1.0, 1.0).T)
+    return buffer.getbuffer()
+
+
+def _replace(path: Path, content: memoryview) -> None:
+    """Write beside `path`, then rename; whatever fails, the part file goes."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,270 @@
+"""The command line `lofi-runtime`: serve, generate, doctor. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import typer
+
+from lofi_runtime.rpc.definitions import parameters
+from lofi_runtime.top import run_command
+from lofi_runtime.version import VERSION
+
+PROGRAM = "lofi-runtime"
+
+_Options = ParamSpec("_Options")
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Plays lofi models: a server for editors, and tracks from the command line.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _limits(name: str) -> str:
+    """Say a parameter's range and default as the protocol's schema has them."""
+    rule = parameters("generate")[name]
+    told = []
+    if "enum" in rule:
+        told.append(", ".join(rule["enum"]))
+    if "minimum" in rule:
+        told.append(f"{rule['minimum']} to {rule['maximum']}")
+    if name == "seed":
+        told.append("default random")
+    if rule.get("default", "") != "":
+        told.append(f"default {rule['default']}")
+    return f" [{'; '.join(told)}]" if told else ""
+
+
+Socket = Annotated[
+    Path | None,
+    typer.Option(
+        "--socket",
+        help="Where the server listens. [default $XDG_RUNTIME_DIR/lofi/runtime.sock]",
+        show_default=False,
+    ),
+]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle",
+        help="A bundle's folder, used instead of the installed ones; may lack a manifest.",
+        show_default=False,
+    ),
+]
+BackendName = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        help="What generates: procedural or ace_step. [default ace_step if a bundle is there]",
+        show_default=False,
+    ),
+]
+Models = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        help="The folder of installed bundles. [default XDG_DATA_HOME/lofi/models]",
+        show_default=False,
+    ),
+]
+Tracks = Annotated[
+    Path | None,
+    typer.Option(
+        "--tracks",
+        help="The folder of finished tracks. [default XDG_CACHE_HOME/lofi/tracks]",
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, help="Processor threads for a model. [default all]", show_default=False
+    ),
+]
+
+
+def main() -> int:
+    """Run the command line; ends with SystemExit, whose code is the program's."""
+    app(prog_name=PROGRAM)
+    return 0
+
+
+def _verb(work: Callable[_Options, int]) -> Callable[_Options, None]:
+    """Let the shared top handler judge what a verb raises, and typer what the user typed."""
+
+    @functools.wraps(work)
+    def run(*args: _Options.args, **kwargs: _Options.kwargs) -> None:
+        raise typer.Exit(run_command(PROGRAM, lambda: work(*args, **kwargs)))
+
+    return run
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: lofi-runtime serve --idle-exit 600")
+@_verb
+def serve(
+    socket: Socket = None,
+    idle_exit: Annotated[
+        float | None,
+        typer.Option(
+            help="End after so many seconds without client and track. [default never]",
+            min=0.1,
+            show_default=False,
+        ),
+    ] = None,
+    bundle: Bundle = None,
+    backend: BackendName = None,
+    models: Models = None,
+    tracks: Tracks = None,
+    threads: Threads = None,
+    finish_abandoned: Annotated[
+        bool,
+        typer.Option(
+            "--finish-abandoned", help="Also finish tracks whose client has left. [default no]"
+        ),
+    ] = False,
+) -> int:
+    """Serve editors over a socket, one server for all of them, until SIGTERM or Ctrl-C."""
+    from lofi_runtime.server import serve as run_server
+
+    settings = _settings(
+        socket=socket,
+        idle_exit_sec=idle_exit,
+        bundle=bundle,
+        backend=backend,
+        models=models,
+        tracks=tracks,
+        threads=threads,
+        keeps_tracks_of_gone_clients=finish_abandoned,
+    )
+    return run_server(settings)
+
+
+@app.command(
+    epilog='Example: lofi-runtime generate "rainy night coding, 70 bpm" --duration-sec 60 '
+    "--out rain.wav"
+)
+@_verb
+def generate(
+    prompt: Annotated[str, typer.Argument(help="Tags or plain words.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Copy the WAV here, its sidecar beside it. [default the store only]",
+            show_default=False,
+        ),
+    ] = None,
+    duration_sec: Annotated[
+        int | None,
+        typer.Option(help="Seconds." + _limits("duration_sec"), show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="The same seed makes the same track." + _limits("seed"), show_default=False
+        ),
+    ] = None,
+    style: Annotated[str | None, typer.Option(help="A style's id, such as SEASON-06.")] = None,
+    lyrics: Annotated[str | None, typer.Option(help="Words to sing.")] = None,
+    backend: BackendName = None,
+    bundle: Bundle = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Variant of the model." + _limits("precision"), show_default=False),
+    ] = None,
+    inference_steps: Annotated[
+        int | None,
+        typer.Option(help="Denoising steps." + _limits("inference_steps"), show_default=False),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Of the steps." + _limits("scheduler"), show_default=False),
+    ] = None,
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(
+            help="How closely the prompt is followed." + _limits("guidance_scale"),
+            show_default=False,
+        ),
+    ] = None,
+    models: Models = None,
+    tracks: Tracks = None,
+    threads: Threads = None,
+) -> int:
+    """Generate one track without a server; prints its path."""
+    from lofi_runtime.local import check_out, copy_track, generate_here
+    from lofi_runtime.meter import shown_progress
+
+    if out is not None:
+        check_out(out)
+    given: dict[str, Any] = {
+        "prompt": prompt,
+        "duration_sec": duration_sec,
+        "seed": seed,
+        "style": style,
+        "lyrics": lyrics,
+        # A bundle named on the command line is meant to be heard.
+        "backend": backend or ("ace_step" if bundle else None),
+        "precision": precision,
+        "inference_steps": inference_steps,
+        "scheduler": scheduler,
+        "guidance_scale": guidance_scale,
+    }
+    params = {name: value for name, value in given.items() if value is not None}
+    settings = _settings(bundle=bundle, models=models, tracks=tracks, threads=threads)
+    with shown_progress(sys.stderr) as progress:
+        track = generate_here(params, settings, progress)
+    for warning in track.sidecar["warnings"]:
+        typer.echo(f"{PROGRAM}: {warning}", err=True)
+    typer.echo(copy_track(track, out) if out else track.path)
+    return 0
+
+
+@app.command(epilog="Example: lofi-runtime doctor")
+@_verb
+def doctor(
+    socket: Socket = None, bundle: Bundle = None, models: Models = None, tracks: Tracks = None
+) -> int:
+    """Say what works here, and what mends the rest; exit code 0 if tracks can be made."""
+    from lofi_runtime.doctor import examine
+
+    is_usable = True
+    settings = _settings(socket=socket, bundle=bundle, models=models, tracks=tracks)
+    for check in examine(settings):
+        typer.echo(check.line())
+        is_usable &= check.is_ok or not check.is_needed
+    return 0 if is_usable else 1
+
+
+def _settings(**given: Any) -> Any:
+    """Build settings from the options that were given; the rest keep their defaults."""
+    from lofi_runtime.settings import Settings
+
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

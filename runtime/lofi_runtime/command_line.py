@@ -1,0 +1,42 @@
+"""What both command lines share: how typer's answer becomes an exit code."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+import typer
+
+from lofi_runtime.top import run_command
+
+
+def exit_with(code: int | None, **_options: Any) -> None:
+    """End with what a verb returned; typer itself would throw it away."""
+    raise typer.Exit(code or 0)
+
+
+def run_app(program: str, app: typer.Typer) -> int:
+    """Run a typer app whose verbs return exit codes and whose result callback is `exit_with`.
+
+    Returns:
+        The verb's code; 2 for wrong usage, told by typer; else as `top.run_command` says.
+    """
+
+    def call() -> int:
+        try:
+            app()
+        except SystemExit as done:
+            return done.code if isinstance(done.code, int) else 0
+        return 0
+
+    return run_command(program, call)
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM unwind like Ctrl-C, so that what is half made is removed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

@@ -1,0 +1,234 @@
+"""The queue of tracks to generate: one runs, up to ten wait.
+
+Knows nothing of clients' connections or of the worker: it is given `produce`, which makes a track,
+and `emit`, which tells what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lofi_runtime.errors import GenerationCancelled
+from lofi_runtime.library import Source
+from lofi_runtime.progress import ProgressMeter
+from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.tracks import Track, TrackSpec
+
+QUEUE_LIMIT = 10
+
+
+@dataclass(eq=False)
+class Job:
+    """A track that waits or runs.
+
+    Args:
+        spec: what to make.
+        source: what makes it.
+        is_high: goes before everything that waits without it.
+        owners: the clients that asked for it.
+    """
+
+    spec: TrackSpec
+    source: Source
+    is_high: bool = False
+    owners: set[int] = field(default_factory=set)
+    meter: ProgressMeter = field(default_factory=ProgressMeter)
+    is_cancelled: bool = False
+
+    @property
+    def track_id(self) -> str:
+        """The track's id; no two jobs share one."""
+        return self.spec.track_id
+
+    def describe(self) -> dict[str, Any]:
+        """Return how far it is, as `queue_status` and `status` tell it."""
+        return {"prompt": self.spec.prompt, **self.progress()}
+
+    def progress(self) -> dict[str, Any]:
+        """Return the parameters of `generation_progress`."""
+        told: dict[str, Any] = {
+            "track_id": self.track_id,
+            "percent": self.meter.percent,
+            "current_step": self.meter.current_step,
+            "total_steps": self.meter.total_steps,
+            "stage": self.meter.stage,
+        }
+        eta_sec = self.meter.eta_sec
+        return told if eta_sec is None else told | {"eta_sec": eta_sec}
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What a cancel did."""
+
+    cancelled: bool
+    was_generating: bool
+
+
+OnProgress = Callable[[str, int, int], None]
+Produce = Callable[[Job, OnProgress], Awaitable[Track]]
+Stop = Callable[[str], None]
+Emit = Callable[[str, dict[str, Any], frozenset[int]], None]
+"""`emit(event, params, owners)`."""
+
+
+class JobQueue:
+    """Runs one job at a time.
+
+    Args:
+        produce: makes a track; raises RpcError or GenerationCancelled.
+        stop: asks `produce` to end the track of that id before its next step.
+        emit: takes each notification with the clients it concerns.
+    """
+
+    def __init__(self, produce: Produce, stop: Stop, emit: Emit) -> None:
+        self._produce = produce
+        self._stop = stop
+        self._emit = emit
+        self._changed = asyncio.Event()
+        self.current: Job | None = None
+        self.waiting: list[Job] = []
+
+    def find(self, track_id: str) -> Job | None:
+        """Return the job that makes this track, if one waits or runs and was not cancelled."""
+        jobs = [self.current, *self.waiting] if self.current else self.waiting
+        for job in jobs:
+            if job.track_id == track_id and not job.is_cancelled:
+                return job
+        return None
+
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return self.current is None and not self.waiting
+
+    def submit(self, job: Job) -> Job:
+        """Queue a job; a track that is already on its way gets another owner instead.
+
+        Nothing begins before the caller gives control back to the event loop, so an answer
+        written at once comes before the track's first notification.
+
+        Raises:
+            RpcError: QUEUE_FULL.
+        """
+        known = self.find(job.track_id)
+        if known is not None:
+            known.owners |= job.owners
+            if job.is_high and not known.is_high and known in self.waiting:
+                self.waiting.remove(known)
+                known.is_high = True
+                self._insert(known)
+            return known
+        # The one that may begin at once does not wait.
+        room = QUEUE_LIMIT + (self.current is None)
+        if len(self.waiting) >= room:
+            raise RpcError(
+                "QUEUE_FULL",
+                f"the queue is full: {QUEUE_LIMIT} tracks wait already",
+                hint="cancel one or wait for one to finish",
+            )
+        self._insert(job)
+        self._changed.set()
+        return job
+
+    def position(self, job: Job) -> int:
+        """Return how many tracks begin before this one; 0 for the next one or one that runs."""
+        return self.waiting.index(job) if job in self.waiting else 0
+
+    def begins_now(self, job: Job) -> bool:
+        """Whether the job runs, or is about to."""
+        return job is self.current or (self.current is None and self.position(job) == 0)
+
+    def cancel(self, track_id: str) -> Cancelled:
+        """Drop a waiting job at once, or stop the running one before its next step."""
+        job = self.find(track_id)
+        if job is None:
+            return Cancelled(cancelled=False, was_generating=False)
+        job.is_cancelled = True
+        if job in self.waiting:
+            self.waiting.remove(job)
+            self._emit_cancelled(job)
+            return Cancelled(cancelled=True, was_generating=False)
+        self._stop(track_id)
+        return Cancelled(cancelled=True, was_generating=True)
+
+    def leave(self, owner: int) -> None:
+        """Cancel every job that nobody but this client wanted."""
+        jobs = [self.current, *self.waiting] if self.current else list(self.waiting)
+        for job in jobs:
+            if owner in job.owners:
+                job.owners.discard(owner)
+                if not job.owners:
+                    self.cancel(job.track_id)
+
+    def abandon(self) -> None:
+        """Tell that every job ends here; the running one is not waited for."""
+        for job in list(self.waiting):
+            self.cancel(job.track_id)
+        if self.current is not None and not self.current.is_cancelled:
+            self.current.is_cancelled = True
+            self._emit_cancelled(self.current)
+
+    async def run(self) -> None:
+        """Make track after track until this task is cancelled."""
+        while True:
+            while not self.waiting:
+                self._changed.clear()
+                await self._changed.wait()
+            job = self.waiting.pop(0)
+            self.current = job
+            try:
+                await self._run_one(job)
+            finally:
+                self.current = None
+
+    async def _run_one(self, job: Job) -> None:
+        job.meter = ProgressMeter()
+        self._emit("generation_start", _start_params(job), frozenset(job.owners))
+        try:
+            track = await self._produce(job, lambda *report: self._report(job, *report))
+        except GenerationCancelled:
+            self._emit_cancelled(job)
+        except RpcError as error:
+            self._fail(job, error.name, str(error))
+        # The boundary of a job: a bug ends this track, not the server.
+        except Exception as error:
+            traceback.print_exc()
+            self._fail(job, "INTERNAL_ERROR", f"{type(error).__name__}: {error}")
+        else:
+            self._emit("generation_complete", track.to_notification(), frozenset(job.owners))
+
+    def _report(self, job: Job, stage: str, done: int, total: int) -> None:
+        if job.meter.update(stage, done, total) and not job.is_cancelled:
+            self._emit("generation_progress", job.progress(), frozenset(job.owners))
+
+    def _fail(self, job: Job, name: str, message: str) -> None:
+        params = {"track_id": job.track_id, "code": name, "message": message}
+        self._emit("generation_error", params, frozenset(job.owners))
+
+    def _emit_cancelled(self, job: Job) -> None:
+        params = {
+            "track_id": job.track_id,
+            "at_step": job.meter.current_step,
+            "total_steps": job.meter.total_steps,
+        }
+        self._emit("generation_cancelled", params, frozenset(job.owners))
+
+    def _insert(self, job: Job) -> None:
+        place = len(self.waiting)
+        if job.is_high:
+            place = next((i for i, other in enumerate(self.waiting) if not other.is_high), place)
+        self.waiting.insert(place, job)
+
+
+def _start_params(job: Job) -> dict[str, Any]:
+    return {
+        "track_id": job.track_id,
+        "prompt": job.spec.prompt,
+        "duration_sec": job.spec.duration_sec,
+        "seed": job.spec.seed,
+        "backend": job.spec.backend,
+    }

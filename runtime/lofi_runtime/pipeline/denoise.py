@@ -1,0 +1,190 @@
+"""The denoising loop, written once: the runtime runs it over ONNX, the engine over torch.
+
+The loop knows nothing of the network. What conditions it is opaque: whatever the caller passes as
+`conditional` and `guided` is handed back to `velocity` unchanged. Entropy-rectified guidance is not
+supported yet: it needs a second temperature inside the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lofi_runtime.pipeline.guidance import Guidance, double_condition, make_guidance
+from lofi_runtime.pipeline.noise import starting_noise
+from lofi_runtime.pipeline.schedulers import OMEGA, SHIFT, StepNoise, make_scheduler
+
+Floats = npt.NDArray[np.float32]
+Conditioning = TypeVar("Conditioning", contravariant=True)
+
+
+class Velocity(Protocol[Conditioning]):
+    """A network: `velocity(latents, timestep, conditioning)`."""
+
+    def __call__(self, latents: Floats, timestep: Floats, conditioning: Conditioning, /) -> Floats:
+        """Predict the flow's velocity.
+
+        Args:
+            latents: float32 (rows, channels, height, frames).
+            timestep: float32 (rows,), all equal, 0 to 1000.
+            conditioning: what the caller of `denoise` passed; it has as many rows.
+
+        Returns:
+            float32, shaped like `latents`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DenoiseSettings:
+    """How to denoise; the defaults are the reference's, with fewer steps.
+
+    Args:
+        inference_steps: of the scheduler; Heun evaluates the network almost twice as often.
+        scheduler: "euler", "heun" or "pingpong".
+        guidance: "apg", "cfg" or "cfg_star".
+        guidance_scale: 0 or 1 turns guidance off.
+        guidance_interval: the share of evaluations, in the middle, that is guided.
+        guidance_decay: how far the scale falls towards `min_guidance_scale` over that interval.
+        min_guidance_scale: see above; of no effect without decay.
+        text_scale: above 1, together with `lyric_scale`, for double-condition guidance.
+        lyric_scale: see above.
+        omega: see `schedulers`.
+        shift: the model's timestep shift.
+        sigma_max: below 1 when the start is partly noised audio.
+    """
+
+    inference_steps: int = 27
+    scheduler: str = "euler"
+    guidance: str = "apg"
+    guidance_scale: float = 15.0
+    guidance_interval: float = 0.5
+    guidance_decay: float = 0.0
+    min_guidance_scale: float = 3.0
+    text_scale: float = 0.0
+    lyric_scale: float = 0.0
+    omega: float = OMEGA
+    shift: float = SHIFT
+    sigma_max: float = 1.0
+
+    @property
+    def is_double(self) -> bool:
+        """Whether text and lyrics are guided apart."""
+        return self.text_scale > 1.0 and self.lyric_scale > 1.0
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether any evaluation needs the unconditional prediction."""
+        return self.guidance_scale not in (0.0, 1.0) and bool(self.guided_steps)
+
+    @property
+    def guided_steps(self) -> range:
+        """The evaluations, counted from 0, that are guided.
+
+        Counted in scheduler steps, as the reference counts: with Heun, which evaluates almost
+        twice as often, they lie in the first half of the run.
+        """
+        start = int(self.inference_steps * ((1.0 - self.guidance_interval) / 2.0))
+        end = int(self.inference_steps * (self.guidance_interval / 2.0 + 0.5))
+        return range(start, end)
+
+    def scale_at(self, index: int) -> float:
+        """Give the guidance scale of the guided evaluation `index`."""
+        guided = self.guided_steps
+        if self.guidance_decay <= 0.0 or len(guided) < 2:
+            return self.guidance_scale
+        done = (index - guided.start) / (len(guided) - 1)
+        fall = (self.guidance_scale - self.min_guidance_scale) * done * self.guidance_decay
+        return self.guidance_scale - fall
+
+
+def ignore_step(_done: int, _total: int) -> None:
+    """Draw no progress."""
+
+
+def denoise(
+    velocity: Velocity[Conditioning],
+    start: Floats,
+    conditional: Conditioning,
+    guided: Conditioning | None = None,
+    *,
+    settings: DenoiseSettings,
+    seed: int = 0,
+    step_noise: StepNoise | None = None,
+    on_step: Callable[[int, int], None] = ignore_step,
+) -> Floats:
+    """Run the whole denoising loop, from noise to latents.
+
+    Args:
+        velocity: the network. A guided evaluation is one call with the latents repeated: rows
+            [conditional, unconditional] or, for double condition, [conditional, unconditional,
+            text only], each of `len(start)` rows. Other evaluations use the conditional alone.
+        start: float32 (batch, channels, height, frames), usually `starting_noise(seed, shape)`.
+        conditional: conditioning of `len(start)` rows.
+        guided: conditioning of the rows described above; None where nothing is guided.
+        settings: how to denoise.
+        seed: of what PingPong adds, unless `step_noise` is given.
+        step_noise: `step_noise(index)` instead of noise from the seed.
+        on_step: `on_step(done, total)` before each evaluation; what it raises (GenerationCancelled)
+            ends the loop.
+
+    Returns:
+        float32 latents, shaped like `start`.
+
+    Raises:
+        ValueError: a setting is out of range, or guidance is on and `guided` is None.
+    """
+    if settings.is_guided and guided is None:
+        raise ValueError(
+            f"guidance scale {settings.guidance_scale} needs the guided conditioning; pass it, or"
+            " a scale of 1"
+        )
+
+    def seeded(index: int) -> Floats:
+        return starting_noise(seed, start.shape, stream=1 + index)
+
+    scheduler = make_scheduler(
+        settings.scheduler,
+        settings.inference_steps,
+        noise=step_noise or seeded,
+        omega=settings.omega,
+        sigma_max=settings.sigma_max,
+        shift=settings.shift,
+    )
+    guide = make_guidance(settings.guidance)
+    latents = np.asarray(start, dtype=np.float32)
+    total = len(scheduler.timesteps)
+    for index, timestep in enumerate(scheduler.timesteps):
+        on_step(index, total)
+        if guided is not None and settings.is_guided and index in settings.guided_steps:
+            predicted = _guided(velocity, latents, timestep, guided, settings, guide, index)
+        else:
+            predicted = velocity(latents, np.full(len(latents), timestep), conditional)
+        latents = scheduler.step(index, predicted, latents)
+    return latents
+
+
+def _guided(
+    velocity: Velocity[Conditioning],
+    latents: Floats,
+    timestep: np.float32,
+    guided: Conditioning,
+    settings: DenoiseSettings,
+    guide: Guidance,
+    index: int,
+) -> Floats:
+    """Evaluate all branches in one call and combine them."""
+    stacked = np.concatenate([latents] * (3 if settings.is_double else 2))
+    predicted = velocity(stacked, np.full(len(stacked), timestep), guided)
+    rows = len(latents)
+    conditional, unconditional = predicted[:rows], predicted[rows : 2 * rows]
+    if settings.is_double:
+        text_only = predicted[2 * rows :]
+        return double_condition(
+            conditional, unconditional, text_only, settings.text_scale, settings.lyric_scale
+        )
+    return guide(conditional, unconditional, settings.scale_at(index), index)

@@ -1,0 +1,48 @@
+"""The procedural backend: answers at once, needs no model, never touches the network."""
+
+from __future__ import annotations
+
+from lofi_runtime.backend import Audio, Progress, Request
+from lofi_runtime.synth.composition import compose
+from lofi_runtime.synth.vocabulary import STYLE_DEFAULTS
+
+
+class ProceduralBackend:
+    """Composes and plays lofi in NumPy and SciPy; scipy is loaded by the first `generate`."""
+
+    type = "procedural"
+    name = "Procedural synthesiser"
+    model_version = "procedural 1"
+    min_duration_sec = 5
+    max_duration_sec = 600
+
+    def generate(self, request: Request, progress: Progress) -> Audio:
+        """Return the track for `request`; equal requests give equal samples.
+
+        Steps, scheduler and guidance scale have no meaning here and are ignored.
+
+        Raises:
+            GenerationCancelled: `progress` said so.
+        """
+        from lofi_runtime.synth.rendering import render
+
+        progress("compose", 0, 1)
+        score = compose(
+            request.prompt,
+            seed=request.seed,
+            duration_sec=float(request.duration_sec),
+            style=request.style,
+        )
+        progress("compose", 1, 1)
+        return Audio(render(score, progress), _warnings(request))
+
+
+def _warnings(request: Request) -> tuple[str, ...]:
+    warnings = []
+    if request.lyrics.strip() not in ("", "[Instrumental]", "[instrumental]"):
+        warnings.append("lyrics ignored: the procedural synthesiser cannot sing words")
+    if request.style and request.style.upper() not in STYLE_DEFAULTS:
+        warnings.append(
+            f"style '{request.style}' is unknown to the procedural synthesiser; ignored"
+        )
+    return tuple(warnings)

@@ -1,0 +1,240 @@
+"""The server's side of the child process that generates.
+
+The child is started when first needed and again after it died: what kills it (a crash, the
+out-of-memory killer) ends one track and never the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from lofi_runtime.errors import GenerationCancelled
+from lofi_runtime.library import Source
+from lofi_runtime.rpc.errors import RpcError
+
+WORKER_COMMAND = (sys.executable, "-m", "lofi_runtime.worker_main")
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the child is asked to make.
+
+    Args:
+        track_id: names the task in both directions.
+        source: the backend.
+        request: the fields of `backend.Request`.
+        path: where the audio is written.
+    """
+
+    track_id: str
+    source: Source
+    request: dict[str, Any]
+    path: Path
+
+
+@dataclass
+class _Running:
+    """The task the child works on, by a number of its own: a late cancel hits no other task."""
+
+    number: int
+    task: Task
+    is_cancelled: bool = False
+    has_begun: bool = False
+
+
+class _WorkerDiedError(Exception):
+    """The child ended before the task did."""
+
+
+class Worker:
+    """Makes one track at a time in a child process.
+
+    Args:
+        command: how to start the child.
+        threads: processor threads a model may use.
+    """
+
+    def __init__(self, command: tuple[str, ...] = WORKER_COMMAND, threads: int = 1) -> None:
+        self._command = command
+        self._threads = threads
+        self._process: asyncio.subprocess.Process | None = None
+        self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._reader: asyncio.Task[None] | None = None
+        self._running: _Running | None = None
+        self._count = 0
+        self._starting = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id while it runs."""
+        return self._process.pid if self._process else None
+
+    async def warm(self, source: Source) -> None:
+        """Start the child and let it load `source`, so that the first track need not wait."""
+        await self._start()
+        self._send({"op": "load", "backend": self._backend(source)})
+
+    async def generate(self, task: Task, on_progress: OnProgress) -> dict[str, Any]:
+        """Make a track; returns the child's `done` event.
+
+        Args:
+            task: what to make.
+            on_progress: `on_progress(stage, done, total)`.
+
+        Raises:
+            RpcError: the backend failed, or the child died, with the protocol's name for it.
+            GenerationCancelled: `cancel` was called for it.
+        """
+        self._count += 1
+        running = self._running = _Running(self._count, task)
+        try:
+            return await self._make(running, on_progress)
+        finally:
+            self._running = None
+
+    def cancel(self, track_id: str) -> None:
+        """Ask the child to stop that track before its next step; no answer is awaited."""
+        running = self._running
+        if running is not None and running.task.track_id == track_id:
+            running.is_cancelled = True
+            self._send({"op": "cancel", "task": running.number})
+
+    async def close(self) -> None:
+        """End the child, in the middle of a step if need be."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
+        if self._reader is not None:
+            await self._reader
+
+    async def _make(self, running: _Running, on_progress: OnProgress) -> dict[str, Any]:
+        try:
+            done = await self._attempt(running, on_progress)
+        except _WorkerDiedError as death:
+            if running.has_begun:
+                raise await self._explain_death(running) from death
+            # It had died while it was idle: nothing of this task was lost.
+            done = None
+        if done is None:
+            try:
+                done = await self._attempt(running, on_progress)
+            except _WorkerDiedError as death:
+                raise await self._explain_death(running) from death
+        if running.is_cancelled:
+            # It finished while the cancel was on its way; who cancelled wants no track.
+            raise _cancelled(running)
+        return done
+
+    async def _attempt(self, running: _Running, on_progress: OnProgress) -> dict[str, Any]:
+        await self._start()
+        if running.is_cancelled:
+            raise _cancelled(running)
+        task = running.task
+        self._send(
+            {
+                "op": "generate",
+                "task": running.number,
+                "backend": self._backend(task.source),
+                "request": task.request,
+                "path": str(task.path),
+                "license": task.source.license_name,
+            }
+        )
+        while (event := await self._events.get()) is not None:
+            if event["task"] != running.number:
+                continue
+            match event["event"]:
+                case "began":
+                    running.has_begun = True
+                case "progress":
+                    on_progress(event["stage"], event["done"], event["total"])
+                case "done":
+                    return event
+                case "cancelled":
+                    raise _cancelled(running)
+                case "failed":
+                    raise RpcError(event["code"], event["message"])
+        raise _WorkerDiedError("the generating process ended")
+
+    async def _start(self) -> None:
+        """Start the child unless one lives."""
+        async with self._starting:
+            if self._is_alive():
+                return
+            await self.close()
+            self._events = asyncio.Queue()
+            # A session of its own: Ctrl-C in the server's terminal is for the server to handle.
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+            self._reader = asyncio.create_task(self._read(self._process, self._events))
+
+    def _is_alive(self) -> bool:
+        if self._process is None or self._process.returncode is not None:
+            return False
+        return self._reader is not None and not self._reader.done()
+
+    async def _read(
+        self,
+        process: asyncio.subprocess.Process,
+        events: asyncio.Queue[dict[str, Any] | None],
+    ) -> None:
+        """Pass the child's events on; None marks its end."""
+        unpacker = msgpack.Unpacker(raw=False)
+        if process.stdout is None:
+            raise ValueError("the child was started without a pipe")
+        while data := await process.stdout.read(1 << 16):
+            unpacker.feed(data)
+            for event in unpacker:
+                events.put_nowait(event)
+        events.put_nowait(None)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(msgpack.packb(message))
+
+    def _backend(self, source: Source) -> dict[str, Any]:
+        return {
+            "type": source.backend,
+            "folder": str(source.folder) if source.folder else None,
+            "is_verified": source.is_verified,
+            "threads": self._threads,
+        }
+
+    async def _explain_death(self, running: _Running) -> Exception:
+        if running.is_cancelled:
+            return _cancelled(running)
+        code = await self._process.wait() if self._process else 0
+        how = f"exit code {code}"
+        hint = "ask again; the server's log on stderr may say why"
+        if code < 0:
+            how = f"killed by {signal.Signals(-code).name}"
+        if code == -signal.SIGKILL:
+            hint = "ask again; if memory ran out, take a smaller precision or a shorter duration"
+        return RpcError(
+            "MODEL_INFERENCE_FAILED",
+            f"the process generating track {running.task.track_id} ended ({how})",
+            hint=hint,
+        )
+
+
+def _cancelled(running: _Running) -> GenerationCancelled:
+    return GenerationCancelled(f"track {running.task.track_id} was cancelled")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lofi_engine.audio.decode import Decoded, decode
+from lofi_engine.audio.music import ANALYSIS_RATE, analyse, find_key, find_tempo, fold_tempo
+from tests.support.audio_folder import tune
+
+REAL_TRACK = Path(__file__).resolve().parents[4] / "shared" / "audio" / "test_track_001.mp3"
+
+
+@pytest.mark.parametrize(
+    ("tempo_bpm", "within"), [(65.0, (55, 75)), (80.0, (60, 120)), (112.0, (105, 120))]
+)
+def test_the_tempo_of_clicks_is_found(tempo_bpm, within):
+    mono = tune(12.0, ANALYSIS_RATE, seed=1, tempo_bpm=tempo_bpm)[:, 0]
+    assert find_tempo(mono, within) == pytest.approx(tempo_bpm, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("key", "hertz"),
+    [
+        ("A minor", (220.0, 261.63, 329.63, 440.0)),
+        ("C major", (261.63, 329.63, 392.0, 523.25)),
+        ("F# major", (185.0, 233.08, 277.18, 370.0)),
+    ],
+)
+def test_the_key_of_a_chord_is_found(key, hertz):
+    seconds = np.arange(ANALYSIS_RATE * 4) / ANALYSIS_RATE
+    chord = sum(np.sin(2 * np.pi * one * seconds) for one in hertz) * 0.1
+    assert find_key(chord.astype(np.float32)) == key
+
+
+def test_a_track_at_any_rate_is_analysed():
+    samples = tune(8.0, 48_000, seed=1).T
+    music = analyse(Decoded(samples, 48_000, 8.0, "WAV", "PCM_16"), (60, 100))
+    assert music.tempo_bpm == pytest.approx(80.0, rel=0.03)
+    assert music.key == "A minor"
+
+
+def test_silence_has_neither_tempo_nor_key():
+    nothing = np.zeros(ANALYSIS_RATE * 2, np.float32)
+    assert find_tempo(nothing) == 0.0
+    assert find_key(nothing) == ""
+
+
+def test_a_tempo_an_octave_off_is_put_into_the_styles_range():
+    assert fold_tempo(160.0, (70, 90)) == 80.0
+    assert fold_tempo(41.0, (70, 90)) == 82.0
+    assert fold_tempo(85.0, (70, 90)) == 85.0
+    assert fold_tempo(0.0, (70, 90)) == 0.0
+
+
+@pytest.mark.skipif(not REAL_TRACK.is_file(), reason="the sample track is not here")
+def test_a_real_track_has_a_tempo_and_a_key():
+    music = analyse(decode(REAL_TRACK, keep_sec=30))
+    assert 60 <= music.tempo_bpm <= 120
+    assert music.key.split()[1] in ("major", "minor")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from onnx import helper
+from tests.support.toy_graphs import write_graph
+
+from lofi_engine.errors import StageError
+from lofi_engine.onnx_graphs.sessions import GraphSession
+from lofi_engine.quantization.coverage import check_coverage, count_widths, measure_coverage
+from lofi_engine.quantization.forms import DYNAMIC, FP16, Form
+from lofi_engine.quantization.rewrite import rewrite_graph
+from lofi_engine.quantization.weights import Weight, find_weights
+
+RANDOM = np.random.default_rng(13)
+
+
+def _matrix(*shape: int) -> np.ndarray:
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """ids -> table -> product -> turned -> depthwise -> pointwise convolution."""
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["a"], name="lookup"),
+        helper.make_node("MatMul", ["a", "matrix"], ["b"], name="product"),
+        helper.make_node("Transpose", ["b"], ["c"], perm=[0, 2, 1], name="turned"),
+        helper.make_node(
+            "Conv", ["c", "depthwise"], ["d"], group=64, pads=[1, 1], name="depthwise"
+        ),
+        helper.make_node("Conv", ["d", "pointwise", "bias"], ["y"], name="pointwise"),
+    ]
+    weights = {
+        "table": _matrix(50, 32),
+        "matrix": _matrix(32, 64),
+        "depthwise": _matrix(64, 1, 3),
+        "pointwise": _matrix(48, 64, 1),
+        "bias": _matrix(48),
+    }
+    inputs = {"ids": ["batch", "n"]}
+    output = ["batch", 48, "n"]
+    return write_graph(
+        tmp_path / "float.onnx", nodes, inputs, weights, integers=["ids"], output=output
+    )
+
+
+def test_each_weight_has_the_role_its_operator_gives_it(mixed):
+    weights = find_weights(ir.load(mixed).graph)
+    assert [(weight.name, weight.role, weight.elements, weight.bits) for weight in weights] == [
+        ("table", "table", 1600, 32),
+        ("matrix", "matmul", 2048, 32),
+        ("depthwise", "other", 192, 32),
+        ("pointwise", "linear", 3072, 32),
+        ("bias", "other", 48, 32),
+    ]
+
+
+@pytest.mark.parametrize("block_bits", [4, 8])
+def test_widths_are_read_from_the_produced_graph(mixed, tmp_path, block_bits):
+    forms = {
+        "table": Form("table", block_bits, 32),
+        "matrix": Form("blocks", block_bits, 32),
+        "pointwise": FP16,
+        "bias": FP16,
+    }
+    rewrite_graph(mixed, tmp_path / "small.onnx", forms)
+    coverage = measure_coverage(tmp_path / "small.onnx", block_bits)
+    assert coverage.widths == {block_bits: 3648, 16: 3072, 32: 240}
+    assert coverage.share == pytest.approx(3648 / 6720)
+    assert coverage.matmul_share == pytest.approx(2048 / 5120)
+
+
+def test_a_convolution_of_kernel_one_is_quantized_as_the_product_it_is(mixed, tmp_path):
+    forms = {"matrix": DYNAMIC, "table": Form("table", 8, 32), "pointwise": DYNAMIC}
+    rewrite_graph(mixed, tmp_path / "small.onnx", forms, matrices=True)
+    coverage = measure_coverage(tmp_path / "small.onnx", 8)
+    assert coverage.widths == {8: 6720, 32: 240}
+    assert coverage.share == 1.0
+    ids = np.array([[0, 3, 49, 7]])
+    wanted = GraphSession(mixed).run({"ids": ids})["y"]
+    got = GraphSession(tmp_path / "small.onnx").run({"ids": ids})["y"]
+    assert np.sqrt(np.square(got - wanted).mean()) / wanted.std() < 0.03
+
+
+def test_turning_a_convolution_into_a_product_alone_changes_only_rounding(mixed, tmp_path):
+    rewrite_graph(mixed, tmp_path / "same.onnx", {}, matrices=True)
+    ids = np.array([[0, 3, 49, 7]])
+    wanted = GraphSession(mixed).run({"ids": ids})["y"]
+    got = GraphSession(tmp_path / "same.onnx").run({"ids": ids})["y"]
+    assert np.abs(got - wanted).max() / wanted.std() < 1e-5
+
+
+def test_a_decoder_that_is_not_what_its_variant_says_is_refused():
+    weights = [
+        Weight("quantized", "matmul", 800, 8, (20, 40)),
+        Weight("skipped", "linear", 200, 16, (10, 20, 1)),
+        Weight("norm", "other", 5000, 32, (5000,)),
+    ]
+    coverage = count_widths(weights, 8)
+    with pytest.raises(
+        StageError, match=r"variant int8: only 80% of the matrix weights of decoder\.onnx are "
+    ):
+        check_coverage("int8", "decoder.onnx", coverage, 8)
+    check_coverage("fp16", "decoder.onnx", count_widths(weights, 16), 16)
+
+
+def test_a_graph_without_matrices_is_covered():
+    assert count_widths([Weight("norm", "other", 10, 32, (10,))], 4).share == 1.0

@@ -1,0 +1,72 @@
+# ruff: noqa: E501 - a table reads best with one case a line
+import pytest
+from tests.support.recipe_texts import GOOD, changed, complaints
+
+FOLDER = "- {path: a, ledger: b}"
+SYNTH = "- synth: {tracks: 4}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("builtin:tiny", "builtin:tinny", "5:10: base.model: 'builtin:tinny' does not exist (builtin:tiny); did you mean 'builtin:tiny'?"),
+        ("builtin:tiny", "hf:ACE-Step/ACE-Step-v1-3.5B", None),
+        ("builtin:tiny", "hf:ACE-Step", "5:10: base.model: 'hf:ACE-Step' is not a place on the Hub; write hf:owner/name"),
+        ("builtin:tiny", "hf:a/b/c", "5:10: base.model: 'hf:a/b/c' is not a place on the Hub; write hf:owner/name"),
+        ("builtin:tiny", "https://example.org/a/b", "5:10: base.model: 'https://example.org/a/b' is an address; write hf:owner/name, or a folder"),
+        ("builtin:tiny", "../models/base", None),
+        ("builtin:tiny", "~/models/base", "5:10: base.model: '~/models/base': '~' and '$' mean nothing in a recipe; write the path out"),
+        ("builtin:tiny", "builtin:tiny\n  lyric_vocabulary: hf:a/b", "6:21: base.lyric_vocabulary: 'hf:a/b' is not a place on the Hub; write hf:owner/name/FILE"),
+        ("builtin:tiny", "builtin:tiny\n  lyric_vocabulary: hf:a/b/c/vocab.json", None),
+        ("to: published", "to: hf:willibrandon/lofi-models", None),
+        ("to: published", "to: hf:lofi-models", "17:7: publish.to: 'hf:lofi-models' is not a place on the Hub; write hf:owner/name"),
+        ("to: published", "to: builtin:x", "17:7: publish.to: 'builtin:x' is only a base; write hf:owner/name, or a path"),
+        ("to: published", "to: $HOME/x", "17:7: publish.to: '$HOME/x': '~' and '$' mean nothing in a recipe; write the path out"),
+        ("to: published", "to: ./a/../runs/x", "17:7: publish.to: './a/../runs/x' lies inside runs/, which `lofi-recipe clean` empties; choose another folder"),
+        ("to: published", "to: runs", "17:7: publish.to: 'runs' lies inside runs/, which `lofi-recipe clean` empties; choose another folder"),
+        ("to: published", "to: ../runs/x", None),
+        ("to: published", "to: runs-published", None),
+        (SYNTH, FOLDER, None),
+        (SYNTH, "- {path: a}", "8:7: dataset.sources[0].ledger: is missing (licenses.require_ai_training is true, so every track needs a row)"),
+        (SYNTH, "- {path: a}\n  licenses: {require_ai_training: false}", None),
+        (SYNTH, "- {synth: {tracks: 4}, ledger: b}", "8:28: dataset.sources[0].ledger: belongs to a folder; the synthesiser's tracks need no ledger, remove it"),
+        (SYNTH, f"{FOLDER}\n    {FOLDER.replace('a,', './a/,')}", "9:14: dataset.sources[1].path: './a/' is sources[0] already; keep one"),
+        (SYNTH, f"{SYNTH}\n  licenses: {{allow: [cc-by-4.0]}}", "8:7: dataset.sources[0].synth: its tracks are cc0 and would be refused; add cc0 to dataset.licenses.allow"),
+        (SYNTH, "- synth: {tracks: 4, duration_sec: 20}", "8:40: dataset.sources[0].synth.duration_sec: 20 would be refused: dataset.quality takes 30 to 180 s"),
+        (SYNTH, "- synth: {tracks: 4, duration_sec: 20}\n  quality: {min_duration_sec: 20}", None),
+        (SYNTH, f"{SYNTH}\n  quality: {{min_duration_sec: 40, max_duration_sec: 20}}", "9:31: dataset.quality.min_duration_sec: min_duration_sec (40) is more than max_duration_sec (20)"),
+        (SYNTH, f"{SYNTH}\n  quality: {{max_duration_sec: 20}}", "9:31: dataset.quality.max_duration_sec: min_duration_sec (30) is more than max_duration_sec (20)"),
+        ("steps: 10", "steps: 10\n  warmup_steps: 11", "13:17: training.warmup_steps: 11 is more than training.steps (10)"),
+        ("steps: 10", "steps: 10\n  warmup_steps: 10", None),
+        ("{weights: fp16}", "{weights: fp16, keep_fp16: []}", "14:25: variants.fp16.keep_fp16: is only for int8 and int4; remove it"),
+        ("{weights: fp16}", "{weights: fp16, method: awq}", "14:25: variants.fp16.method: is only for int8 and int4; remove it"),
+        ("{weights: fp16}", "{weights: fp16, max_bytes: 7e9}", None),
+        ("{weights: int8}", "{weights: int8, method: awq}", "15:33: variants.int8.method: 'awq' does not make int8; use auto, dynamic or weight-only"),
+        ("{weights: int8}", "{weights: int4, method: dynamic}", "15:33: variants.int8.method: 'dynamic' does not make int4; use auto, rtn, hqq, k-quant or awq"),
+        ("{weights: int8}", "{weights: int8, keep_fp16: [vocoder]}", "15:36: variants.int8.keep_fp16: lacks dcae_decoder, whose errors are heard at once; add it"),
+        ("publish:", "measure: {max_distance: {int8: 0.1, int9: 0.2}}\npublish:", "16:37: measure.max_distance.int9: no variant has this name; did you mean 'int8'?"),
+        ("publish:", "measure: {clap: {max_drop: {all: 0.2}}}\npublish:", "16:29: measure.clap.max_drop.all: no variant has this name; variants: fp16, int8"),
+        ("publish:", "measure: {fad: {max_increase: {fp16: 0.2}}}\npublish:", None),
+    ],
+)  # fmt: skip
+def test_keys_that_contradict_each_other_are_named(old, new, line):
+    assert complaints(changed(old, new)) == ([line] if line else [])
+
+
+def test_a_default_that_contradicts_what_was_typed_is_placed_at_the_key_above():
+    text = changed("steps: 10", "warmup_steps: 200000")
+    assert complaints(text) == [
+        "12:17: training.warmup_steps: 200000 is more than training.steps (100000)"
+    ]
+
+
+def test_checks_between_keys_run_beside_the_others():
+    text = changed("r: 8", "r: 0").replace("to: published", "to: hf:x")
+    assert [line.split(":")[0] for line in complaints(text)] == ["10", "17"]
+
+
+@pytest.mark.parametrize("junk", ["3", "[]", "{}", "x", "[[]]", "{a: {b: {c: d}}}", "null", "true"])
+def test_checks_leave_values_of_the_wrong_kind_to_the_schema(junk):
+    for key in ("base", "dataset", "lora", "training", "variants", "measure", "publish"):
+        lines = [line for line in GOOD.splitlines() if line.startswith(("version", "name"))]
+        assert complaints("\n".join([*lines, f"{key}: {junk}"]))

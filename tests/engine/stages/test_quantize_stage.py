@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnxruntime
+import pytest
+from tests.support.exported_tiny import exported_tiny, make_context, temporary_folder
+
+from lofi_engine.errors import StageError
+from lofi_engine.onnx_graphs.examples import load_examples
+from lofi_engine.recipe.model import Variant
+from lofi_engine.stages import quantize
+
+AUDIO = ("dcae_decoder", "vocoder")
+FP16 = Variant("fp16", "rtn", 64, None, AUDIO)
+INT8 = Variant("int8", "rtn", 64, None, AUDIO)
+INT4 = Variant("int4", "rtn", 64, None, AUDIO)
+PLAIN = {"fp16": FP16, "int8": INT8, "int4": INT4}
+
+
+def _quantize(work: Path, variants: dict[str, Variant]):
+    events = []
+    context = make_context("quantize", work, {"export": exported_tiny()[0]}, events)
+    outcome = quantize.run(context, quantize.Settings(variants))
+    records = {
+        name: json.loads((work / name / "record.json").read_text(encoding="utf-8"))
+        for name in variants
+    }
+    return outcome, records, events
+
+
+@pytest.fixture(scope="module")
+def plain():
+    work = temporary_folder("quantized-tiny")
+    return work, *_quantize(work, PLAIN)
+
+
+def test_every_variant_is_a_whole_bundle_that_runs(plain):
+    work, outcome, _, events = plain
+    exported = exported_tiny()[0]
+    examples = load_examples(exported / "examples.safetensors")
+    wanted = {path.name for path in exported.iterdir()} - {"export.json", "examples.safetensors"}
+    for name in PLAIN:
+        assert {path.name for path in (work / name).iterdir()} == wanted | {"record.json"}
+        for graph, inputs in examples.items():
+            onnxruntime.InferenceSession(work / name / f"{graph}.onnx").run(None, inputs)
+    assert [event.done for event in events] == list(range(16))
+    assert outcome.measured_files == {f"{name}/record.json" for name in PLAIN}
+
+
+def test_fewer_bits_are_fewer_bytes_and_more_distance(plain):
+    _, outcome, records, _ = plain
+    sizes = [outcome.facts["total_bytes"][name] for name in ("fp16", "int8", "int4")]
+    assert sizes == sorted(sizes, reverse=True)
+    distances = [
+        records[name]["distances"]["transformer_decoder"]["sample"]["relative_rms"]
+        for name in ("fp16", "int8", "int4")
+    ]
+    assert distances[0] < 2e-3 < distances[1] < 0.05 < distances[2] < 0.3
+
+
+def test_a_record_says_widths_coverage_sizes_and_the_oldest_runtime(plain):
+    work, _, records, _ = plain
+    record = records["int4"]
+    assert sum(record["sizes"].values()) == record["total_bytes"]
+    decoder = work / "int4" / "transformer_decoder.onnx"
+    weights = work / "int4" / "transformer_decoder_weights.bin"
+    both = decoder.stat().st_size + weights.stat().st_size
+    assert record["sizes"]["transformer_decoder"] == both
+    assert record["matmul_coverage"]["transformer_decoder"] > 0.9
+    assert "4" in record["widths"]["transformer_decoder"]
+    assert min(map(int, record["widths"]["transformer_encoder"])) == 8
+    assert min(map(int, record["widths"]["vocoder"])) == 16
+    assert record["oldest_onnxruntime"] == "1.20"
+    assert record["opset"] == 21
+    total = sum(sum(widths.values()) for widths in record["widths"].values())
+    assert sum(record["widths_total"].values()) == total
+
+
+def test_every_variant_counts_the_same_number_of_weights(plain):
+    _, _, records, _ = plain
+    totals = {sum(record["widths_total"].values()) for record in records.values()}
+    assert len(totals) == 1
+
+
+def test_two_runs_give_the_same_bytes_and_no_byte_tells_where(plain, tmp_path):
+    work, _, _, _ = plain
+    _quantize(tmp_path, {"int4": INT4})
+    for path in (work / "int4").iterdir():
+        content = path.read_bytes()
+        assert content == (tmp_path / "int4" / path.name).read_bytes()
+        for secret in (str(work), str(exported_tiny()[0]), "/home/", "/root/"):
+            assert secret.encode() not in content, f"{secret} in {path.name}"
+
+
+def test_an_int8_budget_lowers_weights_to_4_bits_and_holds(plain, tmp_path):
+    whole = plain[1].facts["total_bytes"]["int8"]
+    budget = whole - 60_000
+    variant = Variant("int8", "k-quant", 64, budget, AUDIO)
+    outcome, records, _ = _quantize(tmp_path, {"mixed": variant})
+    assert budget - 60_000 < outcome.facts["total_bytes"]["mixed"] <= budget
+    record = records["mixed"]
+    assert record["moved_by_budget"]
+    assert "transformer_encoder" not in record["moved_by_budget"]
+    assert record["widths_total"]["4"] > 0
+    assert record["matmul_coverage"]["transformer_decoder"] == 1.0
+    assert record["oldest_onnxruntime"] == "1.20"
+
+
+def test_spare_bytes_of_an_int4_budget_lift_weights_while_the_name_stays_true(plain, tmp_path):
+    whole = plain[1].facts["total_bytes"]["int4"]
+    variant = Variant("int4", "rtn", 64, whole + 12_000, AUDIO)
+    outcome, records, _ = _quantize(tmp_path, {"lifted": variant})
+    assert whole < outcome.facts["total_bytes"]["lifted"] <= whole + 12_000
+    record = records["lifted"]
+    assert record["widths"]["transformer_decoder"]["8"] > 0
+    assert 0.9 <= record["matmul_coverage"]["transformer_decoder"] < 1
+    plainly = plain[2]["int4"]["distances"]["transformer_decoder"]["sample"]["relative_rms"]
+    assert record["distances"]["transformer_decoder"]["sample"]["relative_rms"] < plainly
+
+
+def test_a_variant_over_its_budget_says_by_how_much(plain, tmp_path):
+    smallest = plain[1].facts["total_bytes"]["fp16"]
+    variant = Variant("fp16", "rtn", 64, smallest - 1234, AUDIO)
+    with pytest.raises(
+        StageError, match=rf"variant small: {smallest} bytes, which is 1234 over its max_bytes"
+    ):
+        _quantize(tmp_path, {"small": variant})
+
+
+def test_a_decoder_kept_at_fp16_is_not_an_int8_variant(tmp_path):
+    variant = Variant("int8", "rtn", 64, None, (*AUDIO, "transformer_decoder"))
+    with pytest.raises(StageError, match="variant big: only 0% of the matrix weights"):
+        _quantize(tmp_path, {"big": variant})
+
+
+def test_a_variant_that_cannot_be_built_stops_before_any_work(tmp_path):
+    variants = {"fp16": FP16, "int4": Variant("int4", "awq", 64, None, AUDIO)}
+    with pytest.raises(StageError, match=r"'awq' is not built yet in 0\.1\.0"):
+        _quantize(tmp_path, variants)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_export_says_which_stage_to_run(tmp_path):
+    context = make_context("quantize", tmp_path / "work", {"export": tmp_path}, [])
+    with pytest.raises(StageError, match="run the export stage again"):
+        quantize.run(context, quantize.Settings(PLAIN))

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lofi_engine.errors import RecipeError, StageError
+from lofi_engine.styles.taxonomy import (
+    TAG_CATEGORIES,
+    find_style,
+    load_styles,
+    shipped_styles,
+    vocabulary,
+)
+
+SPECIFIED_TAGS = """
+lofi hip hop, chillhop, jazz lofi, ambient lofi, lofi house, dark lofi, bedroom pop lofi, chill,
+relaxing, melancholic, nostalgic, dreamy, cozy, peaceful, introspective, romantic, hopeful, piano,
+rhodes, wurlitzer, acoustic guitar, electric guitar, saxophone, flute, strings, synth pads,
+bass guitar, drum machine, vinyl crackle, tape hiss, tape saturation, lo-fi production,
+warm compression, analog warmth, side-chain compression, rainy, late night, coffee shop, urban,
+nature, winter, summer, autumn, spring, instrumental, chopped vocals, female vocal sample, male vocal sample, humming,
+wordless vocals, boom bap drums, festive, sleigh bells, warm bass, soft drums, christmas, holiday,
+japanese influence, city night, rain ambience, minimal drums, reverb heavy, upbeat, tropical,
+bongos, filtered samples, beach vibes, sunset, contemplative, serene, wistful, bittersweet, warm
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shipped_styles(), tmp_path / "styles"))
+
+
+def change(folder: Path, **changes: object) -> None:
+    """Change CORE-01."""
+    path = folder / "core.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["styles"][0].update(changes)
+    path.write_text(yaml.safe_dump(content))
+
+
+def problems(folder: Path) -> list[str]:
+    with pytest.raises(RecipeError) as wrong:
+        load_styles(folder)
+    return list(wrong.value.problems)
+
+
+def test_all_38_styles_are_there_by_group():
+    styles = load_styles()
+    groups = Counter(style.group for style in styles.values())
+    assert groups == {"core": 7, "seasonal": 9, "thematic": 10, "instrumental": 7, "vocal": 5}
+    assert list(styles)[:2] == ["CORE-01", "CORE-02"]
+    assert list(styles)[-1] == "VOCAL-05"
+    assert styles["SEASON-02"].months == (12,)
+    assert styles["CORE-04"].tempo_bpm == (110, 120)
+
+
+def test_every_tag_of_the_specification_is_in_the_vocabulary():
+    known = {tag for tags in vocabulary(load_styles()).values() for tag in tags}
+    wanted = {tag.strip() for tag in re.split(r"[,\n]", SPECIFIED_TAGS) if tag.strip()}
+    assert not wanted - known
+
+
+def test_a_tag_has_one_category_in_the_whole_taxonomy():
+    homes = Counter(tag for tags in vocabulary(load_styles()).values() for tag in tags)
+    assert not [tag for tag, count in homes.items() if count > 1]
+
+
+def test_vocal_styles_are_not_all_chopped_vocals():
+    styles = load_styles()
+    vocal = {style.tags["vocal_type"] for style in styles.values() if style.group == "vocal"}
+    assert len(vocal) == 5
+    assert all(style.vocal for style in styles.values() if style.group == "vocal")
+    assert not styles["INST-01"].vocal
+
+
+def test_a_folder_of_ones_own_is_loaded(folder):
+    change(folder, name="Mine")
+    assert load_styles(folder)["CORE-01"].name == "Mine"
+
+
+def test_an_unknown_style_is_an_error_that_names_the_nearest():
+    styles = load_styles()
+    with pytest.raises(
+        StageError, match=r"sources\.json: there is no style 'SEASON-66'.*did you mean SEASON-0"
+    ):
+        find_style(styles, "SEASON-66", "sources.json")
+    with pytest.raises(StageError, match="`lofi-recipe styles` lists them"):
+        find_style(styles, "zzz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"tempo_bpm": [90, 70]},
+            "tempo_bpm: expected [lowest, highest] within 40 to 180, got [90, 70]",
+        ),
+        ({"tempo_bpm": "slow"}, "tempo_bpm: expected [lowest, highest] within 40 to 180, got slow"),
+        ({"modes": ["miner"]}, "modes: 'miner' is not one of major, minor"),
+        ({"modes": []}, "modes: expected a list"),
+        ({"months": [13]}, "months: expected month numbers, 1 to 12, got [13]"),
+        ({"name": ""}, "name: expected words"),
+        ({"moods": ["x"]}, "moods: unknown key; did you mean 'modes'?"),
+        ({"always": ["sitar"]}, "always: 'sitar' is none of this style's tags"),
+        ({"always": "sitar"}, "always: expected a list of tags"),
+        ({"tags": {}}, "tags.genre: expected a list of tags"),
+        ({"tags": []}, "tags: expected a mapping of categories"),
+    ],
+)
+def test_a_fault_names_file_style_and_key(folder, changes, fault):
+    change(folder, **changes)
+    assert problems(folder)[0].startswith(f"styles/core.yaml: CORE-01: {fault}")
+
+
+def test_bad_tags_are_named(folder):
+    tags = {category: ["fine"] for category in TAG_CATEGORIES}
+    tags |= {"genre": ["a, b", "Loud"], "mood": ["calm", "calm"], "instruments": ["fine piano"]}
+    tags |= {"tempo": ["fast"], "production": [1]}
+    change(folder, tags=tags, always=[])
+    found = [line.removeprefix("styles/core.yaml: CORE-01: ") for line in problems(folder)]
+    assert found == [
+        "tags.tempo: not one of genre, mood, instruments, production, atmosphere, vocal_type",
+        "tags.genre: 'a, b' is not a tag: lower-case words without commas",
+        "tags.genre: 'Loud' is not a tag: lower-case words without commas",
+        "tags.mood: 'calm' stands here twice",
+        "tags.production: '1' is not a tag: lower-case words without commas",
+        "tags.vocal_type: 'fine' stands here twice",
+    ]
+
+
+def test_all_faults_of_all_files_are_reported_at_once(folder):
+    change(folder, id="core", tempo_bpm=[1, 2])
+    (folder / "vocal.yaml").write_text("group: choir\nstyles: []\n")
+    (folder / "thematic.yaml").write_text("group: [core\n")
+    (folder / "seasonal.yaml").write_text("- a list\n")
+    (folder / "instrumental.yaml").write_bytes(b"\xff\xfe")
+    assert problems(folder) == [
+        "styles/core.yaml: core: id: 'core' is not an id such as CORE-01",
+        "styles/core.yaml: core: tempo_bpm: expected [lowest, highest] within 40 to 180, "
+        "got [1, 2]",
+        "styles/instrumental.yaml: not UTF-8 text",
+        "styles/seasonal.yaml: expected the two keys 'group' and 'styles'",
+        "styles/thematic.yaml:2:1: not YAML: expected ',' or ']', but got '<stream end>'",
+        "styles/vocal.yaml: group: 'choir' is not one of core, seasonal, thematic, instrumental, "
+        "vocal",
+    ]
+
+
+def test_an_id_used_twice_is_an_error(folder):
+    shutil.copy(folder / "vocal.yaml", folder / "vocal2.yaml")
+    assert problems(folder)[0] == "styles/vocal2.yaml: VOCAL-01: this id is used twice"
+
+
+def test_an_empty_folder_says_so(tmp_path):
+    assert problems(tmp_path)[0].endswith(
+        "no styles here (*.yaml); leave dataset.styles out for ours"
+    )

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.support.finished_run import lofi_recipe
+from tests.support.recipes import make_recipe
+
+from lofi_engine import needs
+from lofi_engine.errors import NeedsError
+from lofi_engine.needs import check_needs
+from lofi_engine.recipe.load import load_recipe
+from lofi_runtime.shared_data import shared_folder
+
+
+def test_the_starter_recipe_needs_nothing():
+    check_needs(load_recipe(shared_folder("recipes") / "starter.yaml"))
+
+
+def test_the_full_recipe_lists_everything_missing_at_once_within_five_seconds():
+    started = time.monotonic()
+    done = lofi_recipe("run", shared_folder("recipes") / "v1.yaml")
+    assert time.monotonic() - started < 5
+    assert done.returncode == 1
+    for word in (
+        "base.model: ACE-Step/ACE-Step-v1-3.5B", "dataset.sources[0].path", "sources[3].path",
+        "publish.to: no token", "--rehearse",
+    ):  # fmt: skip
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"measure": {"fad": {"max_increase": {"int8": 0.05}}}},
+            "measure.fad: lofi-recipe 0.1.0 does not measure it",
+        ),
+        ({"publish": {"to": "hf:me/models"}}, "publish.to: lofi-recipe 0.1.0 publishes to folders"),
+        (
+            {"variants": {"int4": {"weights": "int4", "method": "awq"}}},
+            "variants.int4.method: 'awq' is not built in lofi-recipe 0.1.0",
+        ),
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_not_skipped(tmp_path, changes, line):
+    with pytest.raises(NeedsError) as caught:
+        check_needs(make_recipe(tmp_path, **changes))
+    assert line in str(caught.value)
+
+
+def test_a_machine_without_gpu_memory_or_disk_hears_all_three(tmp_path, monkeypatch):
+    monkeypatch.setattr(needs, "_has_accelerator", lambda: False)
+    monkeypatch.setattr(needs, "_memory_bytes", lambda: 8 * needs.GB)
+    monkeypatch.setattr(needs, "FULL_SIZE_DISK_BYTES", 10**18)
+    with pytest.raises(NeedsError) as caught:
+        check_needs(make_recipe(tmp_path, base={"model": "hf:ACE-Step/ACE-Step-v1-3.5B"}))
+    said = str(caught.value)
+    assert "accelerator: none found" in said
+    assert "memory: 8 GB here, 30 GB needed" in said
+    assert "GB free in" in said

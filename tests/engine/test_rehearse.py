@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+from tests.support.finished_run import lofi_recipe
+
+from lofi_engine.needs import check_needs
+from lofi_engine.recipe.load import load_recipe
+from lofi_engine.rehearse import rehearsal
+from lofi_runtime.shared_data import shared_folder
+
+
+def full():
+    return load_recipe(shared_folder("recipes") / "v1.yaml")
+
+
+def test_a_rehearsal_keeps_the_adapter_and_the_variants_and_needs_nothing():
+    recipe = full()
+    changed, _said = rehearsal(recipe)
+    assert changed.lora == recipe.lora
+    assert list(changed.variants) == list(recipe.variants)
+    assert changed.training.precision == recipe.training.precision
+    assert changed.name != recipe.name
+    check_needs(changed)
+
+
+def test_a_rehearsal_says_everything_it_replaces():
+    recipe = full()
+    said = "\n".join(rehearsal(recipe)[1])
+    assert "base: builtin:tiny in place of hf:ACE-Step/ACE-Step-v1-3.5B" in said
+    assert "training.steps: 6 in place of 100000" in said
+    assert "measure.fad: not measured" in said
+    assert "publish.to: runs/" in said
+    if recipe.variants["int4"].method == "awq":
+        assert "variants.int4.method: rtn in place of awq" in said
+
+
+@pytest.mark.pipeline
+@pytest.mark.timeout(900)
+def test_the_full_recipe_rehearses_end_to_end(tmp_path):
+    recipe = tmp_path / "v1.yaml"
+    recipe.write_text((shared_folder("recipes") / "v1.yaml").read_text())
+    done = lofi_recipe("run", recipe, "--rehearse", timeout_sec=800)
+    assert done.returncode == 0, done.stderr
+    assert "training.steps: 6 in place of 100000" in done.stderr
+    bundles = [line.rsplit("/", 1)[1] for line in done.stdout.splitlines()]
+    assert [name.removeprefix("lofi-ace-step-") for name in bundles] == list(full().variants)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+from synth_hearing import (
+    RATE,
+    band_level_db,
+    chroma,
+    db,
+    keys_by_fit,
+    mono,
+    noise_floor_db,
+    spectrogram,
+    tempo_bpm,
+)
+
+from lofi_runtime.synth import compose, render
+from lofi_runtime.synth.loudness import loudness_lufs
+
+
+@functools.cache
+def heard(prompt, seed=1, duration_sec=20, style=""):
+    samples = render(compose(prompt, seed=seed, duration_sec=duration_sec, style=style))
+    samples.setflags(write=False)
+    return samples
+
+
+@pytest.mark.parametrize("asked_bpm", [70, 90])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_tempo_asked_for_is_in_the_sound(asked_bpm, seed):
+    samples = heard(f"lofi hip hop, rhodes, boom bap, {asked_bpm} bpm", seed)
+    assert tempo_bpm(samples) == pytest.approx(asked_bpm, rel=0.03)
+
+
+def test_the_key_asked_for_is_the_one_heard():
+    ranks = []
+    for seed, key in enumerate(("A minor", "C major", "E minor", "Bb major", "F minor", "G major")):
+        samples = heard(f"lofi, rhodes, no drums, no vinyl crackle, {key}", seed)
+        ranks.append(keys_by_fit(samples).index(key))
+    assert ranks.count(0) >= 4, ranks
+    assert max(ranks) <= 3, ranks
+
+
+def test_minor_and_major_sound_their_own_third():
+    for seed in (1, 2):
+        major = chroma(heard("rhodes, no drums, c major", seed))
+        minor = chroma(heard("rhodes, no drums, c minor", seed))
+        assert major[4] > 1.3 * major[3]
+        assert minor[3] > 1.3 * minor[4]
+
+
+def treble_onsets(samples):
+    """Return how far the loudest tenth of frames above 5 kHz stands over the middle, in dB."""
+    bins_hz = np.fft.rfftfreq(1024, 1 / RATE)
+    treble = spectrogram(mono(samples), 1024, 256)[:, (bins_hz > 5000) & (bins_hz < 12000)]
+    level = np.sqrt((treble**2).mean(axis=1))
+    return db(np.quantile(level, 0.97)), db(np.median(level))
+
+
+def test_no_drums_leaves_no_drum_hits_in_the_sound():
+    with_hits, _ = treble_onsets(heard("rhodes, boom bap, no vinyl crackle, 80 bpm"))
+    without, _ = treble_onsets(heard("rhodes, no drums, no vinyl crackle, 80 bpm"))
+    assert without < with_hits - 20.0
+
+
+def test_rain_raises_the_floor_between_the_notes():
+    dry = noise_floor_db(heard("rhodes, no drums, no vinyl crackle"))
+    wet = noise_floor_db(heard("rhodes, no drums, no vinyl crackle, rain"))
+    assert wet > dry + 12.0
+
+
+def test_dark_and_filtered_sounds_darker_than_clean_and_happy():
+    dark = heard("dark, filtered, rhodes, boom bap", 3)
+    clean = heard("happy, clean, rhodes, boom bap", 3)
+    darkness = band_level_db(dark, 4000, 16000) - band_level_db(dark, 100, 1000)
+    clarity = band_level_db(clean, 4000, 16000) - band_level_db(clean, 100, 1000)
+    assert darkness < clarity - 6.0
+
+
+STYLES = ("CORE-01", "CORE-03", "CORE-04", "SEASON-02", "THEME-04", "INST-02", "VOCAL-01")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_track_is_level_wide_and_clean(style):
+    from scipy.signal import resample_poly
+
+    samples = heard("", 2, 20, style)
+    assert samples.dtype == np.float32
+    assert samples.shape == (2, 20 * RATE)
+    assert np.isfinite(samples).all()
+    assert -18.0 < loudness_lufs(samples) < -14.0
+    loudest = np.abs(samples).max(axis=0).argmax()
+    near = samples[:, max(loudest - RATE, 0) : loudest + RATE]
+    assert db(np.abs(resample_poly(near, 4, 1, axis=1)).max()) <= -1.0
+    assert abs(samples.mean()) < 1e-3
+    assert np.corrcoef(samples)[0, 1] < 0.985
+    assert np.all(samples[:, 0] == 0.0)
+    assert np.all(samples[:, -1] == 0.0)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_middle_is_never_silent_and_the_timbre_is_mellow(style):
+    samples = heard("", 2, 20, style)
+    middle = mono(samples)[2 * RATE : 17 * RATE]
+    seconds = middle.reshape(-1, RATE // 2)
+    assert db(np.sqrt((seconds**2).mean(axis=1)).min()) > -45.0
+    treble, body = band_level_db(samples, 8000, 20000), band_level_db(samples, 60, 2000)
+    assert treble < body - 15.0
+
+
+def test_no_note_edge_clicks():
+    # Without drums and crackle nothing in the music may jump: a click is a step in one sample,
+    # so it stands out in the second difference against the loudest of its neighbourhood.
+    for prompt in ("rhodes, bells", "guitar, flute", "piano, strings", "synth pads, saxophone"):
+        samples = heard(f"{prompt}, no drums, no vinyl crackle")
+        jump = np.abs(np.diff(samples, axis=1)).max()
+        assert jump < 0.2 * np.abs(samples).max(), prompt
+
+
+def test_the_same_score_gives_the_same_samples_and_another_seed_others():
+    score = compose("sax, rain", seed=2**53 - 1, duration_sec=6)
+    first = render(score)
+    np.testing.assert_array_equal(render(score), first)
+    other = render(compose("sax, rain", seed=1, duration_sec=6))
+    assert abs(np.corrcoef(mono(first), mono(other))[0, 1]) < 0.5
+
+
+def test_the_length_is_exact_even_for_odd_durations():
+    for duration_sec in (0.1, 5.0, 7.123):
+        samples = render(compose("piano", seed=1, duration_sec=duration_sec))
+        assert samples.shape == (2, round(duration_sec * RATE))
+        assert np.isfinite(samples).all()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        " ",
+        "🌧☕🎹",
+        "静かな雨の夜、ピアノとカフェ",
+        "ok " * 333 + "!",
+        "\x00\ud800",
+        "no piano no rhodes",
+    ],
+)
+def test_any_text_makes_music(prompt):
+    samples = render(compose(prompt, seed=7, duration_sec=5))
+    assert -20.0 < loudness_lufs(samples) < -12.0
+
+
+def test_progress_is_told_between_parts_and_may_stop_the_work():
+    calls = []
+    score = compose("boom bap, piano", seed=1, duration_sec=8)
+    render(score, lambda *call: calls.append(call))
+    stages = [stage for stage, _, _ in calls]
+    assert stages.index("render") < stages.index("mix")
+    assert calls[-1] == ("mix", 7, 7)
+    assert [done for stage, done, _ in calls if stage == "mix"] == list(range(8))
+    assert all(0 <= done <= total for _, done, total in calls)
+
+    class Stop(Exception):
+        pass
+
+    def stop(stage, done, total):
+        if stage == "mix":
+            raise Stop
+
+    with pytest.raises(Stop):
+        render(score, stop)

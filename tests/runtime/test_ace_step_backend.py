@@ -1,0 +1,214 @@
+"""The backend over real ONNX graphs that keep the contract."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.tiny_bundle import NAME, make_tiny_bundle
+
+from lofi_runtime.ace_step import AceStepBackend
+from lofi_runtime.backend import Request
+from lofi_runtime.bundle import MANIFEST_NAME, Bundle, open_bundle
+from lofi_runtime.errors import BackendError, GenerationCancelled
+
+RUNTIME = Path(__file__).parents[2] / "runtime"
+REQUEST = Request("lofi rain, piano", duration_sec=2, seed=42, inference_steps=6)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / NAME)
+
+
+@pytest.fixture(scope="module")
+def backend(folder):
+    return AceStepBackend(open_bundle(folder), threads=1)
+
+
+def quiet(_stage, _done, _total):
+    pass
+
+
+def sound(backend, **changes):
+    return backend.generate(replace(REQUEST, **changes), quiet).samples
+
+
+def test_a_request_becomes_stereo_of_exactly_its_length(backend):
+    for seconds in (1, 2, 15):
+        audio = backend.generate(replace(REQUEST, duration_sec=seconds), quiet)
+        assert audio.samples.shape == (2, seconds * 48_000)
+        assert audio.samples.dtype == np.float32
+        assert 0.05 < np.abs(audio.samples).max() < 0.9
+        assert audio.warnings == ()
+
+
+def test_it_says_what_it_is(backend):
+    assert backend.type == "ace_step"
+    assert backend.name == f"ACE-Step ({NAME})"
+    assert backend.model_version == f"{NAME} 0.0.1"
+    assert (backend.min_duration_sec, backend.max_duration_sec) == (1, 240)
+
+
+def test_the_same_request_gives_the_same_samples(backend, folder):
+    again = AceStepBackend(open_bundle(folder), threads=1)
+    np.testing.assert_array_equal(sound(backend), sound(again))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": "vinyl night"},
+        {"seed": 43},
+        {"lyrics": "[verse]\nhello rain"},
+        {"inference_steps": 7},
+        {"scheduler": "heun"},
+        {"scheduler": "pingpong"},
+        {"guidance_scale": 3.0},
+        {"guidance_scale": 1.0},
+    ],
+)
+def test_everything_a_request_says_shapes_the_sound(backend, changes):
+    assert np.abs(sound(backend, **changes) - sound(backend)).max() > 1e-4
+
+
+def test_an_instrumental_is_asked_for_in_two_ways(backend):
+    np.testing.assert_array_equal(sound(backend, lyrics="[Instrumental]"), sound(backend))
+
+
+def test_progress_tells_each_stage_and_step_before_it_begins(backend):
+    heard = []
+    backend.generate(REQUEST, lambda *step: heard.append(step))
+    assert heard == [
+        ("encode", 0, 1),
+        *(("denoise", step, 6) for step in range(6)),
+        ("decode", 0, 1),
+        ("master", 0, 1),
+    ]
+
+
+@pytest.mark.parametrize("stage", ["encode", "denoise", "decode", "master"])
+def test_a_cancelled_request_stops_at_the_next_step(backend, stage):
+    heard = []
+
+    def cancel(now, done, total):
+        heard.append(now)
+        if now == stage:
+            raise GenerationCancelled("cancelled")
+
+    with pytest.raises(GenerationCancelled):
+        backend.generate(REQUEST, cancel)
+    assert heard.count(stage) == 1
+    assert heard[-1] == stage
+
+
+def test_guided_steps_ask_the_decoder_for_both_branches_at_once(folder, monkeypatch):
+    backend = AceStepBackend(open_bundle(folder), threads=1)
+    rows = []
+    run = backend._sessions.run
+
+    def watched(file, *inputs):
+        if file == "transformer_decoder.onnx":
+            rows.append((len(inputs[0]), inputs[4].shape))
+        return run(file, *inputs)
+
+    monkeypatch.setattr(backend._sessions, "run", watched)
+    sound(backend, inference_steps=8)
+    assert rows == [(count, (1,)) for count in (1, 1, 2, 2, 2, 2, 1, 1)]
+    rows.clear()
+    sound(backend, inference_steps=8, guidance_scale=1.0)
+    assert rows == [(1, (1,))] * 8
+
+
+def test_lyrics_without_a_vocabulary_are_ignored_and_that_is_said(tmp_path):
+    bundle = open_bundle(make_tiny_bundle(tmp_path / NAME, lyrics=False))
+    backend = AceStepBackend(bundle, threads=1)
+    audio = backend.generate(replace(REQUEST, lyrics="hello"), quiet)
+    assert audio.warnings == ("lyrics ignored: this model has no lyric vocabulary",)
+    np.testing.assert_array_equal(audio.samples, sound(backend))
+
+
+def test_letters_that_cannot_be_sung_are_said(backend):
+    audio = backend.generate(replace(REQUEST, lyrics="дождь rain"), quiet)
+    assert audio.warnings == ("lyrics: Cyrillic letters are not supported and will not be sung",)
+
+
+def test_an_unverified_folder_of_graphs_plays_the_same_row_by_row(backend, folder, tmp_path):
+    bare = shutil.copytree(folder, tmp_path / "bare")
+    (bare / MANIFEST_NAME).unlink()
+    opened = open_bundle(bare, verify=False)
+    tiny_config = open_bundle(folder).config
+
+    class Unverified(Bundle):
+        config = tiny_config  # ACE-Step v1's own widths are not the tiny graphs'
+
+    other = AceStepBackend(Unverified(opened.folder, None, False), threads=1)
+    assert other.model_version == "bare unverified"
+    np.testing.assert_allclose(sound(other), sound(backend), atol=1e-4)
+
+
+def test_latents_can_be_had_alone_also_from_graphs_without_a_manifest_yet(backend, folder):
+    made = Bundle(folder, None, verified=False, stated_config=open_bundle(folder).config)
+    denoised = AceStepBackend(made, threads=1).latents(REQUEST, quiet)
+    assert denoised.latents.shape == (1, 8, 16, 22)
+    assert denoised.warnings == ()
+    np.testing.assert_array_equal(denoised.latents, backend.latents(REQUEST, quiet).latents)
+
+
+def test_a_graph_that_cannot_be_loaded_is_named(folder, tmp_path):
+    broken = shutil.copytree(folder, tmp_path / NAME)
+    (broken / "vocoder.onnx").write_bytes(b"x" * (broken / "vocoder.onnx").stat().st_size)
+    backend = AceStepBackend(open_bundle(broken, verify=False), threads=1)
+    with pytest.raises(
+        BackendError, match=r"vocoder.onnx: ONNX Runtime .* cannot load it"
+    ) as error:
+        sound(backend)
+    assert "\n" not in str(error.value)
+
+
+def test_a_graph_that_fails_names_its_inputs(folder, tmp_path):
+    broken = shutil.copytree(folder, tmp_path / NAME)
+    shutil.copy(folder / "vocoder.onnx", broken / "dcae_decoder.onnx")
+    (broken / MANIFEST_NAME).unlink()
+    backend = AceStepBackend(Bundle(broken, open_bundle(folder).manifest, False), threads=1)
+    with pytest.raises(BackendError, match=r"dcae_decoder.onnx failed on mel \(1, 8, 16, 22\)"):
+        sound(backend)
+
+
+def test_a_graph_with_too_few_inputs_is_refused(folder, tmp_path):
+    broken = shutil.copytree(folder, tmp_path / NAME)
+    shutil.copy(folder / "vocoder.onnx", broken / "text_encoder.onnx")
+    backend = AceStepBackend(Bundle(broken, open_bundle(folder).manifest, False), threads=1)
+    with pytest.raises(BackendError, match=r"text_encoder.onnx: takes 1 inputs, 2 expected"):
+        sound(backend)
+
+
+def test_a_bundle_for_a_newer_onnx_runtime_is_refused_at_once(folder):
+    bundle = open_bundle(folder)
+    newer = replace(bundle, manifest=replace(bundle.manifest, oldest_onnxruntime="99.1"))
+    with pytest.raises(BackendError, match=r"needs ONNX Runtime 99.1 or newer, 1\.\d+.* is "):
+        AceStepBackend(newer)
+
+
+def test_generating_imports_nothing_that_makes_models(folder):
+    code = f"""
+import sys
+from pathlib import Path
+from lofi_runtime.ace_step import AceStepBackend
+from lofi_runtime.backend import Request
+from lofi_runtime.bundle import open_bundle
+backend = AceStepBackend(open_bundle(Path({str(folder)!r})), threads=1)
+backend.generate(Request("rain", 1, 1, lyrics="la", inference_steps=2), lambda *step: None)
+print(sorted({{"torch", "transformers", "onnx", "librosa", "lofi_engine"}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, env={"PYTHONPATH": str(RUNTIME)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from tests.support.tiny_bundle import NAME, make_tiny_bundle
+
+from lofi_runtime.bundle import MANIFEST_NAME, REQUIRED_FILES, open_bundle
+from lofi_runtime.errors import BundleError
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_tiny_bundle(tmp_path_factory.mktemp("made") / NAME)
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    return shutil.copytree(made, tmp_path / NAME)
+
+
+def change(folder, edit):
+    path = folder / MANIFEST_NAME
+    record = json.loads(path.read_text(encoding="utf-8"))
+    edit(record)
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+
+def refused(folder, match, **options):
+    with pytest.raises(BundleError, match=match) as caught:
+        open_bundle(folder, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_bundle_opens_verified_with_its_manifest(folder):
+    heard = []
+    bundle = open_bundle(folder, on_bytes=lambda done, total: heard.append((done, total)))
+    assert bundle.verified
+    assert bundle.has_lyrics
+    assert (bundle.name, bundle.version) == (NAME, "0.0.1")
+    assert bundle.manifest.variant == "fp32"
+    assert bundle.manifest.widths == {"transformer_decoder": {32: 1536}}
+    assert bundle.manifest.graphs["transformer_decoder.onnx"].inputs[0].shape == ("B", 8, 16, "T")
+    assert bundle.config.min_duration_sec == 1
+    assert bundle.config.max_duration_sec == 240
+    total = bundle.manifest.size_bytes
+    assert heard[-1] == (total, total)
+    assert total == sum(p.stat().st_size for p in folder.iterdir() if p.name != MANIFEST_NAME)
+
+
+def test_latent_frames_are_rounded_up(folder):
+    config = open_bundle(folder).config
+    assert [config.frames(seconds) for seconds in (1, 10, 30, 240)] == [11, 108, 323, 2584]
+
+
+@pytest.mark.parametrize("file", REQUIRED_FILES)
+def test_every_one_of_the_seven_files_is_needed(folder, file):
+    (folder / file).unlink()
+    refused(folder, f"lacks {file} - pull it again")
+
+
+def test_a_changed_byte_is_found_and_named(folder):
+    path = folder / "transformer_decoder_weights.bin"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    refused(folder, r"transformer_decoder_weights.bin: sha256 [0-9a-f]{64} found, [0-9a-f]{64} exp")
+    assert not open_bundle(folder, verify=False).verified
+
+
+def test_a_cut_file_is_found_without_reading_it(folder):
+    path = folder / "vocoder.onnx"
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-1])
+    refused(folder, rf"vocoder.onnx: {size - 1} bytes found, {size} expected", verify=False)
+
+
+def test_a_listed_file_that_is_not_required_must_be_there_too(folder):
+    (folder / "lyric_vocabulary.json").unlink()
+    refused(folder, r"lyric_vocabulary.json: listed in manifest.json but missing")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    refused(tmp_path / "nowhere", "nowhere: no such bundle folder - pull the model first")
+
+
+def test_a_folder_without_manifest_opens_only_on_request_and_unverified(folder):
+    (folder / MANIFEST_NAME).unlink()
+    refused(folder, r"has no manifest.json, so its files cannot be verified")
+    bundle = open_bundle(folder, verify=False)
+    assert (bundle.verified, bundle.manifest, bundle.version) == (False, None, "unverified")
+    assert bundle.config.text_width == 768
+
+
+def test_a_newer_manifest_asks_for_an_upgrade(folder):
+    change(folder, lambda record: record.update(format=2, surprise=True))
+    refused(folder, r"manifest format 2, this version reads 1 - upgrade lofi-recipe")
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (lambda r: r.update(extra=1), r"top level: .*'extra' was unexpected"),
+        (lambda r: r.pop("license"), r"top level: 'license' is a required property"),
+        (lambda r: r["files"].pop("vocoder.onnx"), r"files: 'vocoder.onnx' is a required property"),
+        (lambda r: r["config"].update(hop=0), r"config.hop: 0 is less than the minimum of 1"),
+        (
+            lambda r: r["files"].update({"../x": r["files"]["vocoder.onnx"]}),
+            r"files: '../x' does n",
+        ),
+        (lambda r: r.update(coverage=2), r"coverage: 2 is greater than the maximum of 1"),
+        (
+            lambda r: r["opset"].update(version="17"),
+            r"opset.version: '17' is not of type 'integer'",
+        ),
+    ],
+)
+def test_a_manifest_that_breaks_the_schema_is_refused_by_key(folder, edit, match):
+    change(folder, edit)
+    refused(folder, rf"manifest.json: {match}")
+
+
+def test_what_is_not_json_or_not_a_manifest_is_refused(folder):
+    (folder / MANIFEST_NAME).write_text("{", encoding="utf-8")
+    refused(folder, "not a readable manifest")
+    (folder / MANIFEST_NAME).write_text("[]", encoding="utf-8")
+    refused(folder, "not a manifest")
+
+
+def test_the_types_know_every_key_of_the_schema():
+    from dataclasses import fields
+
+    from lofi_runtime.manifest import Manifest, PipelineConfig
+    from lofi_runtime.shared_data import shared_folder
+
+    schema = json.loads((shared_folder("schemas") / "manifest.v1.schema.json").read_text())
+    config = schema["properties"]["config"]["properties"]
+    assert {item.name for item in fields(PipelineConfig)} == set(config)
+    defaults = PipelineConfig()
+    for key, rule in config.items():
+        if "default" in rule:
+            assert getattr(defaults, key) == rule["default"]
+    spread = {"format", "recipe", "opset"}
+    expected = set(schema["properties"]) - spread
+    expected |= {"recipe_sha256", "recipe_text", "opset", "opset_reason"}
+    assert {item.name for item in fields(Manifest)} == expected
