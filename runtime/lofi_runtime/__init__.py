@@ -4,6 +4,7 @@ Nothing here imports the engine or torch (a contract checked in CI). The engine 
 package, so that what it measures is what ships.
 """
 
-from lofi_runtime.version import VERSION as __version__
+from lofi_runtime.version import VERSION
 
+__version__ = VERSION
 __all__ = ["__version__"]

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any
 
 import typer
 
+from lofi_runtime.command_line import exit_with, run_app
 from lofi_runtime.rpc.definitions import parameters
-from lofi_runtime.top import run_command
 from lofi_runtime.version import VERSION
 
 PROGRAM = "lofi-runtime"
-
-_Options = ParamSpec("_Options")
 
 app = typer.Typer(
     name=PROGRAM,
@@ -25,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    result_callback=exit_with,
 )
 
 
@@ -32,8 +29,9 @@ def _limits(name: str) -> str:
     """Say a parameter's range and default as the protocol's schema has them."""
     rule = parameters("generate")[name]
     told = []
-    if "enum" in rule:
-        told.append(", ".join(rule["enum"]))
+    choices = rule.get("enum", rule.get("examples", ()))
+    if choices:
+        told.append(", ".join(choices))
     if "minimum" in rule:
         told.append(f"{rule['minimum']} to {rule['maximum']}")
     if name == "seed":
@@ -92,19 +90,8 @@ Threads = Annotated[
 
 
 def main() -> int:
-    """Run the command line; ends with SystemExit, whose code is the program's."""
-    app(prog_name=PROGRAM)
-    return 0
-
-
-def _verb(work: Callable[_Options, int]) -> Callable[_Options, None]:
-    """Let the shared top handler judge what a verb raises, and typer what the user typed."""
-
-    @functools.wraps(work)
-    def run(*args: _Options.args, **kwargs: _Options.kwargs) -> None:
-        raise typer.Exit(run_command(PROGRAM, lambda: work(*args, **kwargs)))
-
-    return run
+    """Run the command line; returns the exit code."""
+    return run_app(PROGRAM, app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -124,7 +111,6 @@ def _options(
 
 
 @app.command(epilog="Example: lofi-runtime serve --idle-exit 600")
-@_verb
 def serve(
     socket: Socket = None,
     idle_exit: Annotated[
@@ -167,7 +153,6 @@ def serve(
     epilog='Example: lofi-runtime generate "rainy night coding, 70 bpm" --duration-sec 60 '
     "--out rain.wav"
 )
-@_verb
 def generate(
     prompt: Annotated[str, typer.Argument(help="Tags or plain words.")],
     out: Annotated[
@@ -244,7 +229,6 @@ def generate(
 
 
 @app.command(epilog="Example: lofi-runtime doctor")
-@_verb
 def doctor(
     socket: Socket = None, bundle: Bundle = None, models: Models = None, tracks: Tracks = None
 ) -> int:

@@ -42,5 +42,5 @@ class AudioWriteError(LofiError):
     """A finished track could not be written where it was wanted."""
 
 
-class GenerationCancelled(LofiError):
+class GenerationCancelled(LofiError):  # noqa: N818 - it ends the work, it is no failure
     """The user cancelled; raised between two denoising steps, never inside one."""

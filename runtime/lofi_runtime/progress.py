@@ -15,7 +15,7 @@ MAIN_SPAN = 50
 SPANS: dict[str, tuple[int, int]] = {
     "verify": (0, 3),
     "load": (3, 5),
-    "text": (5, 7),
+    "encode": (5, 7),
     "denoise": (7, 92),
     "decode": (92, 97),
     "master": (97, 98),

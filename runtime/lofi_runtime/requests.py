@@ -8,6 +8,7 @@ from typing import Any
 
 from lofi_runtime.library import AUTO, PROCEDURAL, Library, Source
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.styles import find_style, style_tags
 from lofi_runtime.tracks import TrackSpec
 
 RANDOM_SEED_LIMIT = 2**31
@@ -21,8 +22,10 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
         library: what is installed.
 
     Raises:
-        RpcError: the backend is not installed, or the duration is outside its range.
+        RpcError: the backend is not installed, the duration is outside its range, or there is no
+            such style.
     """
+    style = find_style(params["style"])
     source = library.pick(params.get("backend"), params.get("precision", AUTO))
     duration_sec = params["duration_sec"]
     if not source.min_duration_sec <= duration_sec <= source.max_duration_sec:
@@ -39,6 +42,7 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
             "inference_steps": params["inference_steps"],
             "scheduler": params["scheduler"],
             "guidance_scale": float(params["guidance_scale"]),
+            "style_tags": style_tags(style, params["prompt"]) if style else "",
         }
     spec = TrackSpec(
         prompt=params["prompt"],

@@ -32,6 +32,7 @@ class TrackSpec:
         seed: 0 to 2**53 - 1.
         lyrics: "" for an instrumental.
         style: a style's id or "".
+        style_tags: what the style adds to the prompt; "" where the backend reads the style itself.
         backend: "procedural" or "ace_step".
         model_version: of what generates.
         precision: the variant used; "" where the backend has none.
@@ -47,6 +48,7 @@ class TrackSpec:
     style: str
     backend: str
     model_version: str
+    style_tags: str = ""
     precision: str = ""
     inference_steps: int | None = None
     scheduler: str | None = None
@@ -60,17 +62,22 @@ class TrackSpec:
 
     def to_request(self) -> dict[str, Any]:
         """Return what a backend's `Request` takes; what is None keeps the backend's default."""
-        shaped_elsewhere = {"backend", "model_version", "precision"}
-        return {
-            key: value
-            for key, value in asdict(self).items()
-            if key not in shaped_elsewhere and value is not None
-        }
+        request = {key: value for key, value in self._asked().items() if key != "backend"}
+        if self.style_tags:
+            request["prompt"] = f"{self.prompt}, {self.style_tags}"
+        return request
 
     def to_params(self) -> dict[str, Any]:
         """Return the parameters of a `generate` that makes this track again."""
-        params = self.to_request() | {"backend": self.backend}
-        return params | ({"precision": self.precision} if self.precision else {})
+        return self._asked() | ({"precision": self.precision} if self.precision else {})
+
+    def _asked(self) -> dict[str, Any]:
+        made_here = {"model_version", "style_tags", "precision"}
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if key not in made_here and value is not None
+        }
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,41 @@ def test_frames_that_come_one_byte_at_a_time_are_put_together(
     assert editor.lua("return #answers") == 22
 
 
+def test_messages_cut_anywhere_between_two_reads_are_put_together(
+    editor: Editor, run_folder: Path
+) -> None:
+    with serving(run_folder, "--hang") as path:
+        connect(editor, path)
+        wrong = editor.lua(
+            """local id, wrong = 0, {}
+            local function frame(text) -- an answer to the session's next id
+              local head = string.char(0x94, 1) .. vim.mpack.encode(id) .. string.char(0xc0)
+              id = id + 1
+              return head .. vim.mpack.encode({ text = text })
+            end
+            local cut, length = 1, math.huge
+            while cut < length do
+              local got = {}
+              local stream = frame('one') .. frame(('two'):rep(20)) .. frame('three')
+              length = #stream
+              for _ = 1, 3 do
+                local request = client:request('generate', {}, 5000, function() end)
+                client.pending[request].timer:stop()
+              end
+              client._finish = function(_, _, err, result) table.insert(got, err or result.text) end
+              client:_read(nil, stream:sub(1, cut))
+              client:_read(nil, stream:sub(cut + 1))
+              if table.concat(got, ' ') ~= 'one ' .. ('two'):rep(20) .. ' three' then
+                table.insert(wrong, cut)
+              end
+              cut = cut + 1
+            end
+            return { wrong, cut }"""
+        )
+    assert wrong[0] == []
+    assert wrong[1] > 90
+
+
 def test_three_large_messages_all_arrive(editor: Editor, run_folder: Path) -> None:
     with serving(run_folder) as path:
         connect(editor, path)

@@ -88,10 +88,14 @@ def test_two_editors_that_start_at_once_share_one_server(
 ) -> None:
     ask = "require('lofi.runtime').request('ping', {}, function(_, pong) pid = pong.pid end)"
     with running_editor(neovim) as other:
-        other.setup(runtime_path=str(LOFI_RUNTIME), socket=str(run_folder / "s.sock"))
+        settings = {"runtime_path": str(LOFI_RUNTIME), "socket": str(run_folder / "s.sock")}
+        other.setup(**settings, idle_exit_sec=1)
         ready_editor.lua(ask)
         other.lua(ask)
         assert ready_editor.wait_for("pid") == other.wait_for("pid")
+        log = Path(other.lua("return require('lofi.server_process').log_path()"))
+        # Both had started a server; the second one gives way.
+        assert wait_until(lambda: "is already running on" in log.read_text())
 
 
 def test_after_a_killed_server_the_next_command_starts_another(ready_editor: Editor) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from tests.support.rpc_client import RpcClient, RpcFailure
-from tests.support.rpc_server import RunningServer, running_server
 
 from lofi_runtime.rpc.definitions import method_names
 from lofi_runtime.rpc.schema import find_problems
+from tests.support.rpc_client import RpcClient, RpcFailure
+from tests.support.rpc_server import RunningServer, running_server
 
 END = ("generation_complete", "generation_error", "generation_cancelled")
 

@@ -8,12 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.support.rpc_client import RpcClient
-from tests.support.rpc_server import running_server
 
 from lofi_runtime.errors import LofiError
 from lofi_runtime.paths import default_socket, prepare_socket_folder
 from lofi_runtime.rpc import transport
+from tests.support.rpc_client import RpcClient
+from tests.support.rpc_server import running_server
 
 
 def mode_of(path: Path) -> int:

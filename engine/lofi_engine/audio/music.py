@@ -68,7 +68,7 @@ def find_tempo(
     onsets = onset_strength(y=mono, sr=ANALYSIS_RATE)
     if not np.any(onsets > 0):
         return 0.0
-    # The prior sits in the middle of the style's range; librosa's default of 120 doubles slow beats.
+    # The prior sits mid-range: librosa's own, 120, doubles slow beats.
     middle_bpm = math.sqrt(within_bpm[0] * within_bpm[1])
     tempo = librosa.feature.tempo(
         onset_envelope=onsets, sr=ANALYSIS_RATE, start_bpm=middle_bpm, std_bpm=_PRIOR_OCTAVES

@@ -113,6 +113,13 @@ class Family(Protocol):
 
     name: str
 
+    def definition(self, model: str) -> str:
+        """Give the number of a built-in base's definition; "" for every other model. Light.
+
+        It stands in cache keys, so that a built-in base defined anew is not taken for the old one.
+        """
+        ...
+
     def load(self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path) -> Base:
         """Load a base: `builtin:...`, `hf:owner/name`, or a folder relative to `home`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lofi_engine.errors import StageError
@@ -25,6 +26,16 @@ def family_of(reference: model.Base) -> Family:
     return family
 
 
+def base_of(recipe: model.Recipe) -> model.Base:
+    """Give the recipe's base as stages keep it in their settings, and so in their keys.
+
+    A built-in base has no revision; the number of its definition stands there.
+    """
+    family = FAMILIES.get(recipe.base.family)
+    definition = family.definition(recipe.base.model) if family else ""
+    return replace(recipe.base, revision=definition) if definition else recipe.base
+
+
 def load_base(reference: model.Base, home: Path) -> Base:
     """Load the base a recipe names; relative folders start at `home`.
 
@@ -42,7 +53,7 @@ def load_base(reference: model.Base, home: Path) -> Base:
 def base_sources(recipe: model.Recipe) -> tuple[Path, ...]:
     """List the files on disk that make the base what it is; none for built-in and Hub bases.
 
-    A Hub base is identified by its revision, a built-in one by its stage's code version.
+    A Hub base is identified by its revision, a built-in one by its definition (`base_of`).
     """
     reference = recipe.base
     found: list[Path] = []

@@ -45,7 +45,13 @@ def deliver(parcel: Parcel, target: Path) -> tuple[str, ...]:
     Raises:
         StageError: something of the same name lies there that was not published by us.
     """
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StageError(
+            f"publish.to: {target} cannot be a folder: a file is in the way",
+            hint="publish to another folder, or move the file away",
+        ) from error
     index = _read_index(target)
     for name in (*parcel.folders, *parcel.pages):
         _refuse_foreign(target, name, index)

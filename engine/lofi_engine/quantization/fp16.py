@@ -1,6 +1,6 @@
 """Store weights as float16 and cast them to float32 where they are used.
 
-Saves disk, not memory: ONNX Runtime folds the cast when it loads. Arithmetic stays float32 (linear
+Saves disk, not memory: ONNX Runtime folds the cast of a matrix when it loads. Arithmetic stays float32 (linear
 attention's sums overflow float16), so inputs and outputs do too.
 """
 
@@ -36,29 +36,67 @@ def keeps_float32(array: npt.NDArray[np.generic]) -> str:
 
 
 def store_float16(graph: ir.Graph, value: ir.Value) -> None:
-    """Make initializer `value` float16, with one Cast before everything that reads it."""
+    """Make initializer `value` float16, and float32 again where it is used.
+
+    Rows are cast after they were looked up, so that a table stays small in memory too; anything
+    else is cast once, before everything that reads it.
+    """
+    half = _half(graph, value)
+    nodes = [use.node for use in value.uses()]
+    if all(node.op_type == "Gather" and node.inputs[0] is value for node in nodes):
+        for node in nodes:
+            _cast_after(graph, node, half)
+    else:
+        _cast_before(graph, value, half)
+
+
+def _half(graph: ir.Graph, value: ir.Value) -> ir.Value:
+    """Put a float16 copy of `value` in its place among the initializers; made when written."""
     import numpy as np
     import onnx_ir as ir
 
     from lofi_engine.onnx_graphs.tensors import array_of, shape_of
 
     name = value.name or ""
+    shape = ir.Shape(shape_of(value))
     half = ir.Value(
         name=f"{name}.fp16",
-        shape=value.shape,
+        shape=shape,
         type=ir.TensorType(ir.DataType.FLOAT16),
         const_value=ir.LazyTensor(
             lambda: ir.tensor(array_of(value).astype(np.float16)),
             dtype=ir.DataType.FLOAT16,
-            shape=ir.Shape(shape_of(value)),
+            shape=shape,
             name=f"{name}.fp16",
         ),
     )
-    cast = ir.node("Cast", [half], attributes={"to": int(ir.DataType.FLOAT)}, name=f"{name}.cast")
-    single = cast.outputs[0]
-    single.type, single.shape = value.type, value.shape
-    value.replace_all_uses_with(single)
     graph.initializers.pop(name)
-    single.name = f"{name}.fp32"
     graph.register_initializer(half)
+    return half
+
+
+def _cast_before(graph: ir.Graph, value: ir.Value, half: ir.Value) -> None:
+    cast = _cast(half, f"{value.name}.cast")
+    single = cast.outputs[0]
+    single.name, single.type, single.shape = f"{value.name}.fp32", value.type, value.shape
+    value.replace_all_uses_with(single)
     graph.insert_before(next(iter(graph)), cast)
+
+
+def _cast_after(graph: ir.Graph, gather: ir.Node, half: ir.Value) -> None:
+    import onnx_ir as ir
+
+    rows = ir.node(
+        "Gather", [half, gather.inputs[1]], gather.attributes, name=f"{gather.name}.rows"
+    )
+    rows.outputs[0].name = f"{rows.name}.out"
+    cast = _cast(rows.outputs[0], gather.name or "")
+    ir.convenience.replace_nodes_and_values(
+        graph, gather, [gather], [rows, cast], gather.outputs, cast.outputs
+    )
+
+
+def _cast(value: ir.Value, name: str) -> ir.Node:
+    import onnx_ir as ir
+
+    return ir.node("Cast", [value], attributes={"to": int(ir.DataType.FLOAT)}, name=name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
-from lofi_engine.models.loading import base_sources, load_base
+from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.training.encoded import (
@@ -39,7 +39,7 @@ class Settings:
 
 def settings(recipe: model.Recipe) -> Settings:
     """Take what encoding needs from the recipe."""
-    return Settings(recipe.base)
+    return Settings(base_of(recipe))
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:

@@ -1,7 +1,7 @@
 """Writes the merged model as float32 ONNX graphs, each proven equal to its torch module.
 
-Leaves the graphs, the bundle's other files, `export.json` (a record a graph, parity included)
-and `examples.safetensors` (the inputs the proofs used, for every later check), and `model.json` (the
+Leaves the graphs, the bundle's other files, `export.json` (a record a graph, parity included),
+`examples.safetensors` (the inputs the proofs used, for every later check) and `model.json` (the
 base's identity and the figures a runtime needs).
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
-from lofi_engine.models.loading import base_sources, family_of, load_base
+from lofi_engine.models.loading import base_of, base_sources, family_of, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 
@@ -42,7 +42,7 @@ class Settings:
 
 def settings(recipe: model.Recipe) -> Settings:
     """Take what exporting needs from the recipe."""
-    return Settings(recipe.base, OPSET)
+    return Settings(base_of(recipe), OPSET)
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:

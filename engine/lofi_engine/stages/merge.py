@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
-from lofi_engine.models.loading import base_sources, load_base
+from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 
@@ -39,7 +39,7 @@ class Settings:
 
 def settings(recipe: model.Recipe) -> Settings:
     """Take what merging needs from the recipe."""
-    return Settings(recipe.base, recipe.lora)
+    return Settings(base_of(recipe), recipe.lora)
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:

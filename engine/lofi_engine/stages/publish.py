@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
+from lofi_engine.models.loading import base_of
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 
@@ -46,7 +47,7 @@ def settings(recipe: model.Recipe) -> Settings:
         description=recipe.description,
         license=recipe.publish.license,
         to=recipe.publish.to,
-        base=recipe.base,
+        base=base_of(recipe),
         styles=recipe.dataset.styles,
         recipe_text=recipe.text,
     )

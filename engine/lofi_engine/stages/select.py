@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lofi_engine.models.loading import base_sources, load_base
+from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.training.encoded import read_index
@@ -32,7 +32,7 @@ class Settings:
 def settings(recipe: model.Recipe) -> Settings:
     """Take what choosing needs from the recipe."""
     training = recipe.training
-    return Settings(recipe.base, recipe.lora, training.timestep_shift, training.window_sec)
+    return Settings(base_of(recipe), recipe.lora, training.timestep_shift, training.window_sec)
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_engine.errors import StageError
-from lofi_engine.models.loading import base_sources, load_base
+from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.training.encoded import read_index
@@ -33,7 +33,7 @@ class Settings:
 
 def settings(recipe: model.Recipe) -> Settings:
     """Take what training needs from the recipe."""
-    return Settings(recipe.base, recipe.lora, recipe.training, recipe.execution.threads)
+    return Settings(base_of(recipe), recipe.lora, recipe.training, recipe.execution.threads)
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:

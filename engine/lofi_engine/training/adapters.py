@@ -48,7 +48,7 @@ def add_adapter(transformer: torch.nn.Module, lora: Lora, seed: int) -> PeftMode
             )
     config = LoraConfig(
         r=lora.r,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # PEFT takes fractions too
+        lora_alpha=lora.alpha,  # PEFT takes fractions too
         use_rslora=lora.rslora,
         target_modules=list(lora.targets),
         lora_dropout=0.0,
@@ -56,7 +56,7 @@ def add_adapter(transformer: torch.nn.Module, lora: Lora, seed: int) -> PeftMode
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return get_peft_model(transformer, config)  # type: ignore[arg-type]
+        return get_peft_model(transformer, config)
 
 
 def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:

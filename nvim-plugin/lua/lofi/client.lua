@@ -172,9 +172,9 @@ function Client:_read(read_error, bytes)
     local message = ("lofi-runtime went away (%s); see :LofiLog"):format(read_error or "it ended")
     return self:close({ name = "CONNECTION_CLOSED", message = message })
   end
-  local position, size = 1, #bytes
-  while position <= size do
-    local read, kind, id, name, value, after = pcall(self.session.receive, self.session, bytes, position)
+  while #bytes > 0 do
+    -- Always from the first byte: with a start position, Neovim 0.7 reads memory behind the bytes.
+    local read, kind, id, name, value, after = pcall(self.session.receive, self.session, bytes)
     if not read then
       return self:close({
         name = "BAD_FRAME",
@@ -183,10 +183,10 @@ function Client:_read(read_error, bytes)
     end
     if kind == nil then
       -- A message's beginning; the decoder keeps it until the rest comes.
-      self.unfinished_bytes = self.unfinished_bytes + size - position + 1
+      self.unfinished_bytes = self.unfinished_bytes + #bytes
       break
     end
-    self.unfinished_bytes, position = 0, after
+    self.unfinished_bytes, bytes = 0, bytes:sub(after)
     self:_dispatch(kind, id, name, value)
   end
   if self.unfinished_bytes > M.MAX_MESSAGE_BYTES then

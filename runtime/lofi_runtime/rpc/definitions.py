@@ -53,7 +53,7 @@ def parameters(method: str) -> dict[str, dict[str, Any]]:
 def limits() -> dict[str, dict[str, dict[str, Any]]]:
     """Return method -> parameter -> limits, as `capabilities` tells them."""
     told = {"type": "type", "default": "default", "minimum": "minimum", "maximum": "maximum"}
-    told |= {"maxBytes": "max_bytes", "enum": "choices"}
+    told |= {"maxBytes": "max_bytes", "enum": "choices", "examples": "examples"}
     return {
         method: {
             name: {told[key]: rule[key] for key in told if key in rule}

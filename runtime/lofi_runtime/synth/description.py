@@ -34,9 +34,9 @@ def describe(score: Score) -> dict[str, Any]:
 
     Keys: `tempo_bpm` (float), `key` ("A minor"), `mood`, `moods`, `genre`, `style`,
     `instruments` (those that play, percussion included), `drums` (a tag or ""), `textures`,
-    `themes`, `vocal_type`, `duration_sec`, `seed`, `sections` [{name, start_sec, duration_sec}], `prompt`
-    (tags in the order genre, mood, instruments, tempo, key, production, atmosphere, vocal type)
-    and `lyrics` ("[Instrumental]").
+    `themes`, `vocal_type`, `duration_sec`, `seed`, `sections` [{name, start_sec, duration_sec}],
+    `prompt` (tags in the order genre, mood, instruments, tempo, key, production, atmosphere,
+    vocal type) and `lyrics` ("[Instrumental]").
     """
     hands = dict.fromkeys(
         _HAND_DRUMS[note.instrument] for note in score.notes if note.instrument in _HAND_DRUMS

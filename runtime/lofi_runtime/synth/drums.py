@@ -127,22 +127,22 @@ def _bongo(frequency_hz: float) -> Hit:
 
 # name -> (how to hit it, peak in the mix, position -1 to 1)
 HITS: dict[str, tuple[Hit, float, float]] = {
-    "kick": (_kick(52.0, 0.13, 0.10), 0.54, 0.0),
-    "soft kick": (_kick(56.0, 0.09, 0.03), 0.38, 0.0),
-    "house kick": (_kick(50.0, 0.12, 0.14), 0.50, 0.0),
-    "snare": (_snare, 0.36, 0.04),
-    "rim": (_rim, 0.22, 0.12),
-    "clap": (_clap, 0.30, 0.0),
-    "brush": (_brush, 0.20, 0.08),
+    "kick": (_kick(52.0, 0.13, 0.10), 0.4, 0.0),
+    "soft kick": (_kick(56.0, 0.09, 0.03), 0.3, 0.0),
+    "house kick": (_kick(50.0, 0.12, 0.14), 0.36, 0.0),
+    "snare": (_snare, 0.25, 0.04),
+    "rim": (_rim, 0.17, 0.12),
+    "clap": (_clap, 0.2, 0.0),
+    "brush": (_brush, 0.18, 0.08),
     "brush sweep": (_brush_sweep, 0.06, -0.15),
-    "closed hat": (_metal(0.022, 6500.0, 0.25), 0.13, 0.28),
-    "pedal hat": (_metal(0.014, 5200.0, 0.2), 0.10, 0.28),
-    "open hat": (_metal(0.11, 6000.0, 0.25), 0.11, 0.25),
-    "ride": (_metal(0.24, 4800.0, 0.6), 0.075, -0.3),
-    "shaker": (_shaker, 0.09, -0.35),
-    "sleigh bells": (_sleigh, 0.10, -0.25),
-    "bongo low": (_bongo(215.0), 0.22, -0.3),
-    "bongo high": (_bongo(318.0), 0.20, 0.32),
+    "closed hat": (_metal(0.022, 6500.0, 0.25), 0.095, 0.28),
+    "pedal hat": (_metal(0.014, 5200.0, 0.2), 0.085, 0.28),
+    "open hat": (_metal(0.11, 6000.0, 0.25), 0.08, 0.25),
+    "ride": (_metal(0.24, 4800.0, 0.6), 0.07, -0.3),
+    "shaker": (_shaker, 0.07, -0.35),
+    "sleigh bells": (_sleigh, 0.08, -0.25),
+    "bongo low": (_bongo(215.0), 0.17, -0.3),
+    "bongo high": (_bongo(318.0), 0.16, 0.32),
 }
 
 

@@ -155,8 +155,8 @@ def voice(chord: Chord, previous: tuple[int, ...]) -> tuple[int, ...]:
     """Return four or five pitches for `chord`, the nearest in motion to `previous` (may be empty).
 
     Away from home a chord of five leaves out its fifth, which overtones supply anyway and which
-    would pull the ear to the wrong key. Cost of a voicing: how far each voice moves, how far the middle strays, and
-    minor seconds at its ends.
+    would pull the ear to the wrong key. Cost of a voicing: how far its voices move, how far the
+    middle strays, and seconds, above all low ones.
     """
     intervals = QUALITIES[chord.quality]
     if len(intervals) > 4 and not chord.is_home:

@@ -70,22 +70,19 @@ def add_room(bus: Samples, share: float, decay_sec: float, rng: np.random.Genera
 
     It works at a quarter of the rate: above 4.5 kHz a tape's room has nothing to say.
     """
-    from scipy.signal import butter, oaconvolve, resample_poly
+    from scipy.signal import butter, resample_poly, sosfilt
 
     rate = SAMPLE_RATE // _ROOM_STEP
     response = _room_response(rate, decay_sec, rng)
     small = np.empty((2, -(-bus.shape[1] // _ROOM_STEP)), np.float32)
     sos = butter(4, 4500.0 / (SAMPLE_RATE / 2), output="sos").astype(np.float32)
-    from scipy.signal import sosfilt
-
     state = np.zeros((sos.shape[0], 2, 2), np.float32)
     for start in range(0, bus.shape[1], _CHUNK):
         dark, state = sosfilt(sos, bus[:, start : start + _CHUNK], zi=state)
         small[:, start // _ROOM_STEP :][:, : -(-dark.shape[1] // _ROOM_STEP)] = dark[
             :, ::_ROOM_STEP
         ]
-    wet = oaconvolve(small, response, axes=1)[:, : small.shape[1]].astype(np.float32)
-    wet *= np.float32(share)
+    wet = _convolved(small, np.float32(share) * response)
     step = _CHUNK // _ROOM_STEP
     margin = 64
     for start in range(0, wet.shape[1], step):
@@ -95,6 +92,19 @@ def add_room(bus: Samples, share: float, decay_sec: float, rng: np.random.Genera
         grown = grown[:, (start - first) * _ROOM_STEP :]
         piece = bus[:, start * _ROOM_STEP : start * _ROOM_STEP + _CHUNK]
         piece += grown[:, : piece.shape[1]]
+
+
+def _convolved(sound: Samples, response: Samples) -> Samples:
+    """Return `sound` convolved with `response`, cut to its length, a piece at a time."""
+    from scipy.signal import fftconvolve
+
+    total = sound.shape[1]
+    wet = np.zeros_like(sound)
+    for start in range(0, total, _CHUNK):
+        tail = fftconvolve(sound[:, start : start + _CHUNK], response, axes=1)
+        piece = wet[:, start : start + tail.shape[1]]
+        piece += tail[:, : piece.shape[1]]
+    return wet
 
 
 def _room_response(rate: int, decay_sec: float, rng: np.random.Generator) -> Samples:
@@ -135,10 +145,11 @@ def wow_and_flutter(bus: Samples, cents: float, rng: np.random.Generator) -> Non
         length = piece.shape[1]
         source = np.concatenate([past, piece], axis=1)
         past = source[:, -margin:].copy()
-        delay = _delays(waves, starts, start, length) + reach
-        position = np.arange(length, dtype=np.float32) + np.float32(margin) - delay
-        lower = position.astype(np.int32)
-        share = position - lower
+        # Whole samples and shares apart: one float32 for both would keep 5 bits of the share.
+        ahead = np.float32(margin - reach) - _delays(waves, starts, start, length)
+        whole = np.floor(ahead)
+        share = ahead - whole
+        lower = np.arange(length, dtype=np.int32) + whole.astype(np.int32)
         for side in range(2):
             line = source[side]
             low = line[lower]

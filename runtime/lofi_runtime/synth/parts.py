@@ -181,7 +181,8 @@ class Players:
                 length = chord.duration_beats
             held = min(length, chord.duration_beats - offset)
             start = self.groove.place(chord.start_beats + offset, feel)
-            accent = (0.78 if degree == "root" else 0.64) * float(feel.normal(1.0, 0.05))
+            strength = 0.55 if self.roles.calm else 0.78
+            accent = strength * (1.0 if degree == "root" else 0.82) * float(feel.normal(1.0, 0.05))
             velocity = float(np.clip(accent, 0.1, 1.0))
             yield Note(start + 0.01, held * 0.96, pitch, velocity, self.roles.bass)
 

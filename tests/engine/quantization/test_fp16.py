@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from onnx import helper
-from tests.support.toy_graphs import write_graph, write_matmul
+from tests.support.toy_graphs import write_graph, write_lookup, write_matmul
 
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.forms import FP16
 from lofi_engine.quantization.fp16 import keeps_float32
 from lofi_engine.quantization.rewrite import rewrite_graph
+from lofi_engine.quantization.weights import find_weights
 
 RANDOM = np.random.default_rng(11)
 
@@ -60,3 +62,16 @@ def test_a_weight_two_nodes_read_is_cast_once(tmp_path):
     rewrite_graph(source, tmp_path / "half.onnx", {"w": FP16})
     kinds = [node.op_type for node in onnx.load(tmp_path / "half.onnx").graph.node]
     assert kinds == ["Cast", "MatMul", "MatMul"]
+
+
+def test_a_table_is_cast_after_its_rows_were_looked_up(tmp_path):
+    source = write_lookup(tmp_path / "float.onnx", _matrix(40, 64))
+    rewrite_graph(source, tmp_path / "half.onnx", {"w": FP16})
+    kinds = [node.op_type for node in onnx.load(tmp_path / "half.onnx").graph.node]
+    assert kinds == ["Gather", "Cast"]
+    ids = np.array([[0, 39, 7]])
+    wanted = GraphSession(source).run({"ids": ids})["y"]
+    got = GraphSession(tmp_path / "half.onnx").run({"ids": ids})["y"]
+    assert 0 < np.abs(got - wanted).max() < 2e-3
+    weights = find_weights(ir.load(tmp_path / "half.onnx").graph)
+    assert [(weight.role, weight.bits) for weight in weights] == [("table", 16)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def test_every_progression_fills_its_bars(mode, text):
     chords = parse_progression(text, 0)
     beats = sum(chord.duration_beats for chord in chords)
     assert beats == 4 * len(text.split())
-    for before, after in zip(chords, chords[1:], strict=False):
+    for before, after in pairwise(chords):
         assert before.start_beats + before.duration_beats == after.start_beats
 
 

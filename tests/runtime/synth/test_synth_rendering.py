@@ -21,7 +21,7 @@ from lofi_runtime.synth.loudness import loudness_lufs
 
 
 @functools.cache
-def heard(prompt, seed=1, duration_sec=20, style=""):
+def heard(prompt, seed=1, duration_sec=12, style=""):
     samples = render(compose(prompt, seed=seed, duration_sec=duration_sec, style=style))
     samples.setflags(write=False)
     return samples
@@ -30,14 +30,14 @@ def heard(prompt, seed=1, duration_sec=20, style=""):
 @pytest.mark.parametrize("asked_bpm", [70, 90])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_tempo_asked_for_is_in_the_sound(asked_bpm, seed):
-    samples = heard(f"lofi hip hop, rhodes, boom bap, {asked_bpm} bpm", seed)
+    samples = heard(f"lofi hip hop, rhodes, boom bap, {asked_bpm} bpm", seed, 16)
     assert tempo_bpm(samples) == pytest.approx(asked_bpm, rel=0.03)
 
 
 def test_the_key_asked_for_is_the_one_heard():
     ranks = []
     for seed, key in enumerate(("A minor", "C major", "E minor", "Bb major", "F minor", "G major")):
-        samples = heard(f"lofi, rhodes, no drums, no vinyl crackle, {key}", seed)
+        samples = heard(f"lofi, rhodes, no drums, no vinyl crackle, {key}", seed, 20)
         ranks.append(keys_by_fit(samples).index(key))
     assert ranks.count(0) >= 4, ranks
     assert max(ranks) <= 3, ranks
@@ -51,18 +51,17 @@ def test_minor_and_major_sound_their_own_third():
         assert minor[3] > 1.3 * minor[4]
 
 
-def treble_onsets(samples):
-    """Return how far the loudest tenth of frames above 5 kHz stands over the middle, in dB."""
+def treble_hits_db(samples):
+    """Return the level above 5 kHz that the loudest frames reach: where hats and snares live."""
     bins_hz = np.fft.rfftfreq(1024, 1 / RATE)
     treble = spectrogram(mono(samples), 1024, 256)[:, (bins_hz > 5000) & (bins_hz < 12000)]
-    level = np.sqrt((treble**2).mean(axis=1))
-    return db(np.quantile(level, 0.97)), db(np.median(level))
+    return db(np.quantile(np.sqrt((treble**2).mean(axis=1)), 0.97))
 
 
 def test_no_drums_leaves_no_drum_hits_in_the_sound():
-    with_hits, _ = treble_onsets(heard("rhodes, boom bap, no vinyl crackle, 80 bpm"))
-    without, _ = treble_onsets(heard("rhodes, no drums, no vinyl crackle, 80 bpm"))
-    assert without < with_hits - 20.0
+    with_hits = treble_hits_db(heard("rhodes, boom bap, no vinyl crackle, 80 bpm"))
+    without = treble_hits_db(heard("rhodes, no drums, no vinyl crackle, 80 bpm"))
+    assert without < with_hits - 12.0
 
 
 def test_rain_raises_the_floor_between_the_notes():
@@ -86,9 +85,9 @@ STYLES = ("CORE-01", "CORE-03", "CORE-04", "SEASON-02", "THEME-04", "INST-02", "
 def test_a_track_is_level_wide_and_clean(style):
     from scipy.signal import resample_poly
 
-    samples = heard("", 2, 20, style)
+    samples = heard("", 2, style=style)
     assert samples.dtype == np.float32
-    assert samples.shape == (2, 20 * RATE)
+    assert samples.shape == (2, 12 * RATE)
     assert np.isfinite(samples).all()
     assert -18.0 < loudness_lufs(samples) < -14.0
     loudest = np.abs(samples).max(axis=0).argmax()
@@ -102,21 +101,31 @@ def test_a_track_is_level_wide_and_clean(style):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_middle_is_never_silent_and_the_timbre_is_mellow(style):
-    samples = heard("", 2, 20, style)
-    middle = mono(samples)[2 * RATE : 17 * RATE]
+    samples = heard("", 2, style=style)
+    middle = mono(samples)[2 * RATE : 9 * RATE]
     seconds = middle.reshape(-1, RATE // 2)
     assert db(np.sqrt((seconds**2).mean(axis=1)).min()) > -45.0
     treble, body = band_level_db(samples, 8000, 20000), band_level_db(samples, 60, 2000)
     assert treble < body - 15.0
 
 
+def click_crest(samples):
+    """Return the highest crest factor of the curvature in 10 ms; a lone step has 22."""
+    curvature = np.abs(np.diff(samples, 2, axis=1)).max(axis=0)
+    blocks = curvature[: curvature.size // 480 * 480].reshape(-1, 480)
+    rms = np.sqrt((blocks**2).mean(axis=1))
+    audible = rms > 1e-4
+    return (blocks.max(axis=1)[audible] / rms[audible]).max()
+
+
 def test_no_note_edge_clicks():
-    # Without drums and crackle nothing in the music may jump: a click is a step in one sample,
-    # so it stands out in the second difference against the loudest of its neighbourhood.
     for prompt in ("rhodes, bells", "guitar, flute", "piano, strings", "synth pads, saxophone"):
         samples = heard(f"{prompt}, no drums, no vinyl crackle")
-        jump = np.abs(np.diff(samples, axis=1)).max()
-        assert jump < 0.2 * np.abs(samples).max(), prompt
+        assert click_crest(samples) < 11.0, prompt
+        assert np.abs(np.diff(samples, axis=1)).max() < 0.15, prompt
+    broken = samples.copy()
+    broken[:, 250_000:] += 0.1
+    assert click_crest(broken) > 15.0
 
 
 def test_the_same_score_gives_the_same_samples_and_another_seed_others():

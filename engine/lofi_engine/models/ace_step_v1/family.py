@@ -13,12 +13,18 @@ from lofi_engine.models.family import Base
 BUILTIN = "builtin:"
 HUB = "hf:"
 TINY = "builtin:tiny"
+DEFINITIONS = {TINY: "1"}
+"""The built-in bases, each with a number that is raised whenever its weights change."""
 
 
 class AceStepV1:
     """Loads ACE-Step v1 bases; see `lofi_engine.models.family.Family`."""
 
     name = "ace-step-v1"
+
+    def definition(self, model: str) -> str:
+        """Give the number of a built-in base's definition, "" for any other model."""
+        return DEFINITIONS.get(model, "")
 
     def load(self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path) -> Base:
         """Load `builtin:tiny`, `hf:owner/name` from the Hub's local cache, or a folder.

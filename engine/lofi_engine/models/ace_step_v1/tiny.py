@@ -16,14 +16,14 @@ from lofi_engine.models.ace_step_v1.config import (
     VocoderConfig,
 )
 from lofi_engine.models.ace_step_v1.dcae import build_dcae
+from lofi_engine.models.ace_step_v1.family import DEFINITIONS, TINY
 from lofi_engine.models.ace_step_v1.seeded import fill_seeded
 from lofi_engine.models.ace_step_v1.text import TextEncoder, build_umt5
 from lofi_engine.models.ace_step_v1.tiny_vocabulary import lyric_vocabulary, text_tokenizer
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 
-IDENTITY = "builtin:tiny@1"
-"""Raise the number whenever the same name would give other weights."""
+IDENTITY = f"{TINY}@{DEFINITIONS[TINY]}"
 _SEED = 1
 
 TRANSFORMER = TransformerConfig(

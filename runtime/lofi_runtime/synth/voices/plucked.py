@@ -73,10 +73,10 @@ def acoustic_guitar(
         frequency_of(pitch),
         samples,
         rng,
-        damping=0.13 - 0.04 * velocity,
+        damping=0.15 - 0.04 * velocity,
         ring_sec=3.4 * 2.0 ** (-(pitch - 52) / 18.0),
         pluck_at=0.22,
-        brightness_hz=1100.0 + 1500.0 * velocity,
+        brightness_hz=900.0 + 1200.0 * velocity,
     )
     body = partial_bank([105.0, 198.0, 402.0], [0.5, 0.4, 0.2], [0.05, 0.04, 0.03], samples)
     tone = string / np.float32(np.abs(string).max() + 1e-9) + np.float32(0.10) * body
@@ -112,7 +112,7 @@ def harp(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator)
         damping=0.10,
         ring_sec=4.5 * 2.0 ** (-(pitch - 60) / 18.0),
         pluck_at=0.42,
-        brightness_hz=1200.0 + 1600.0 * velocity,
+        brightness_hz=1000.0 + 1300.0 * velocity,
     )
     return string * envelope(samples, 0.003, held_sec, 0.5)
 

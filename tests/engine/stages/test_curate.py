@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from lofi_engine.audio.decode import decode
+from lofi_engine.data.drafts import Policy, draft_synth
+from lofi_engine.data.rows import accepted_rows, read_rows
+from lofi_engine.errors import StageError
+from lofi_engine.recipe.model import Licenses, Quality, Recipe, Synth
+from lofi_engine.stages import curate
+from lofi_engine.styles.taxonomy import load_styles
+from tests.support.audio_folder import LIMITS, REASONS, make_audio_folder, tune
+from tests.support.recipes import make_recipe
+from tests.support.stage_runs import run_stage
+
+REAL_TRACK = Path(__file__).resolve().parents[4] / "shared" / "audio" / "test_track_001.mp3"
+OPEN = {"require_ai_training": False, "allow": ["cc0"]}
+
+
+def recipe_of(home: Path, *sources: dict[str, Any], **changes: Any) -> Recipe:
+    dataset: dict[str, Any] = {"sources": list(sources), "licenses": OPEN, "quality": dict(LIMITS)}
+    return make_recipe(home, dataset={**dataset, **changes})
+
+
+def ledger(folder: Path, entries: dict[str, dict[str, Any]], name: str = "sources.json") -> str:
+    """Write a ledger of file name to changes of a good entry."""
+    source = {"type": "commissioned", "license": "AI Training Rights", "artist": "Ann", "cost": 40}
+    content = []
+    for file, changes in entries.items():
+        entry = {"filename": file, "source": {**source, **changes.get("source", {})}}
+        content.append({**entry, **{k: v for k, v in changes.items() if k != "source"}})
+    (folder / name).write_text(json.dumps(content))
+    return name
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """The folder of all formats and faults, curated once."""
+    home = tmp_path_factory.mktemp("mixed")
+    make_audio_folder(home / "raw")
+    recipe = recipe_of(home, {"path": "raw"})
+    return SimpleNamespace(home=home, recipe=recipe, run=run_stage(curate, recipe, home / "once"))
+
+
+def test_every_file_has_a_row_with_the_exact_reason(mixed):
+    rows = {row.source.removeprefix("raw/"): row for row in read_rows(mixed.run.work)}
+    assert {source: row.reason for source, row in rows.items()} == REASONS
+    assert [row.source for row in read_rows(mixed.run.work)] == sorted(f"raw/{s}" for s in REASONS)
+    for row in rows.values():
+        assert row.status == ("rejected" if row.reason else "accepted")
+
+
+def test_accepted_tracks_are_48_khz_stereo_at_the_wanted_peak(mixed):
+    rows = accepted_rows(mixed.run.work)
+    assert len(rows) == 10
+    for row in rows:
+        decoded = decode(mixed.run.work / row.file)
+        assert (decoded.sample_rate, decoded.channels, decoded.format) == (48_000, 2, "MP3")
+        assert decoded.duration_sec == pytest.approx(row.duration_sec, abs=0.06)
+        peak_db = 20 * np.log10(np.abs(decoded.samples).max())
+        assert peak_db == pytest.approx(-1.0, abs=0.5)
+
+
+def test_sources_are_measured_before_any_gain(mixed):
+    rows = {row.source: row.measurements for row in read_rows(mixed.run.work)}
+    mono = rows["raw/copy of mono.wav"]
+    assert (mono["sample_rate"], mono["channels"], mono["subtype"]) == (22_050, 1, "PCM_16")
+    assert mono["peak_dbfs"] == pytest.approx(-7.9, abs=1)
+    assert "bitrate_kbps" not in mono
+    assert rows["raw/surround_48k.wav"]["channels"] == 6
+    assert rows["raw/hires_96k.wav"]["bandwidth_hz"] > 40_000
+    assert rows["raw/mp3_48k.mp3"]["bitrate_kbps"] == 320
+    assert rows["raw/low_bitrate.mp3"]["bitrate_kbps"] == 32
+    assert rows["raw/long.flac"]["duration_sec"] == 9.0
+    assert rows["raw/silent.wav"]["silent"] == 1.0
+
+
+def test_a_long_track_is_cut_and_noted(mixed):
+    (row,) = [row for row in read_rows(mixed.run.work) if row.source == "raw/long.flac"]
+    assert (row.duration_sec, row.notes) == (7.0, ("cut to its first 7 s",))
+    assert "1 tracks have a note in ledger.json, the first is raw/long.flac: cut to" in str(
+        mixed.run.warnings
+    )
+
+
+def test_texts_beside_a_track_are_kept_under_its_name(mixed):
+    files = [file for file in mixed.run.files() if file.startswith("sidecars/")]
+    assert files == ["sidecars/flac_44k_lyrics.txt", "sidecars/flac_44k_prompt.txt"]
+
+
+def test_progress_is_told_for_every_file_by_name(mixed):
+    progress = [event for event in mixed.run.events if event.kind == "progress"]
+    assert [event.done for event in progress] == sorted(event.done for event in progress)
+    assert (progress[-1].done, progress[-1].total, progress[-1].unit) == (23, 23, "tracks")
+    told = {event.message for event in progress}
+    assert "raw/mp3_48k.mp3" in told
+    assert f"raw/short.wav: refused: {REASONS['short.wav']}" in told
+
+
+def test_facts_count_what_is_there(mixed):
+    facts = mixed.run.outcome.facts
+    assert (facts["tracks"], facts["rejected"]) == (10, 13)
+    assert facts["by_license"] == {"unknown": 10}
+
+
+def test_no_output_names_a_place_on_this_machine(mixed):
+    for path in mixed.run.work.rglob("*"):
+        if path.is_file():
+            assert str(mixed.home).encode() not in path.read_bytes()
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_after_a_kill_finished_tracks_are_kept_and_the_bytes_are_the_same(mixed, tmp_path):
+    def die(event):
+        if event.kind == "progress" and event.done >= 12:
+            raise Killed
+
+    progress = tmp_path / "progress"
+    with pytest.raises(Killed):
+        run_stage(curate, mixed.recipe, tmp_path / "killed", progress=progress, sink=die)
+    kept = {path.name: path.stat().st_mtime_ns for path in (progress / "units").iterdir()}
+    assert len(kept) >= 5
+    (progress / "units" / "half.part123").mkdir()
+    again = run_stage(curate, mixed.recipe, tmp_path / "again", progress=progress)
+    assert again.files() == mixed.run.files()
+    assert again.outcome == mixed.run.outcome
+    assert "kept from before" in again.events[0].message
+    for name, stamp in kept.items():
+        assert (progress / "units" / name).stat().st_mtime_ns == stamp
+
+
+def test_damaged_progress_is_made_again(tmp_path):
+    (tmp_path / "raw").mkdir()
+    soundfile.write(tmp_path / "raw" / "a.wav", tune(5.0, 44_100, seed=1), 44_100)
+    recipe = recipe_of(tmp_path, {"path": "raw"})
+    first = run_stage(curate, recipe, tmp_path / "first", progress=tmp_path / "progress")
+    copy = first.files()
+    shutil.rmtree(first.work)  # it shares its audio with the progress folder
+    (audio,) = (tmp_path / "progress").rglob("audio.mp3")
+    audio.write_bytes(b"half")
+    second = run_stage(curate, recipe, tmp_path / "second", progress=tmp_path / "progress")
+    assert second.files() == copy
+
+
+def test_flac_is_written_where_the_recipe_says_so(tmp_path):
+    (tmp_path / "raw").mkdir()
+    sound = tune(5.0, 48_000, seed=1)
+    soundfile.write(tmp_path / "raw" / "a.wav", sound, 48_000, subtype="FLOAT")
+    recipe = recipe_of(tmp_path, {"path": "raw"}, quality={**LIMITS, "format": "flac"})
+    run = run_stage(curate, recipe, tmp_path / "run")
+    (row,) = accepted_rows(run.work)
+    decoded = decode(run.work / row.file)
+    assert (row.file, decoded.format) == ("tracks/a.flac", "FLAC")
+    scale = 10 ** (-1 / 20) / np.abs(sound).max()
+    assert np.abs(decoded.samples - sound.T * scale).max() < 1e-6
+
+
+def test_the_licence_policy_is_a_gate_and_the_ledgers_words_are_kept(tmp_path):
+    raw = tmp_path / "raw"
+    (raw / "deep").mkdir(parents=True)
+    names = ("good.wav", "deep/by name.wav", "unlisted.wav", "nc.wav", "no right.wav")
+    for seed, name in enumerate(names):
+        soundfile.write(raw / name, tune(5.0, 22_050, seed=seed), 22_050)
+    (raw / "text.mp3").write_text("words")
+    ledger(
+        raw,
+        {
+            "good.wav": {"style_ids": ["CORE-01", "THEME-03"]},
+            "by name.wav": {"source": {"type": "creative-commons", "license": "CC0"}},
+            "nc.wav": {"source": {"license": "CC BY-NC 4.0", "ai_training": True}},
+            "no right.wav": {"source": {"license": "CC BY 4.0"}},
+            "gone.wav": {},
+        },
+    )
+    recipe = recipe_of(
+        tmp_path,
+        {"path": "raw", "ledger": "raw/sources.json"},
+        licenses={"require_ai_training": True, "allow": ["commissioned", "cc0", "cc-by-4.0"]},
+    )
+    run = run_stage(curate, recipe, tmp_path / "run")
+    rows = {row.source: row for row in read_rows(run.work)}
+    allowed = "(allowed: commissioned, cc0, cc-by-4.0)"
+    assert {source: row.reason for source, row in rows.items()} == {
+        "raw/deep/by name.wav": "",
+        "raw/good.wav": "",
+        "raw/nc.wav": f"licence 'cc-by-nc-4.0' is not allowed {allowed}",
+        "raw/no right.wav": "no AI-training right recorded for licence 'cc-by-4.0'",
+        "raw/text.mp3": "no licence entry in sources.json; no audio can be decoded from it "
+        "(nothing in it is audio)",
+        "raw/unlisted.wav": "no licence entry in sources.json",
+    }
+    good = rows["raw/good.wav"]
+    assert (good.license, good.type, good.ai_training) == (
+        "ai-training-rights",
+        "commissioned",
+        True,
+    )
+    assert (good.style_ids, good.artist, good.cost_usd) == (("CORE-01", "THEME-03"), "Ann", 40.0)
+    assert rows["raw/nc.wav"].measurements["duration_sec"] == 5.0
+    assert "sources.json: no file in 'raw' for the entry 'gone.wav'" in run.warnings
+    assert run.outcome.facts["cost_usd"] == 80.0
+    assert run.outcome.facts["by_style"] == {"CORE-01": 1, "THEME-03": 1}
+
+
+def test_a_style_that_does_not_exist_ends_the_run_by_name(tmp_path):
+    (tmp_path / "raw").mkdir()
+    soundfile.write(tmp_path / "raw" / "a.wav", tune(5.0, 22_050, seed=1), 22_050)
+    ledger(tmp_path, {"a.wav": {"style_ids": ["CORE-99"]}})
+    recipe = recipe_of(tmp_path, {"path": "raw", "ledger": "sources.json"})
+    with pytest.raises(StageError, match=r"sources\.json: a\.wav: there is no style 'CORE-99'"):
+        run_stage(curate, recipe, tmp_path / "run")
+
+
+def test_no_usable_track_ends_the_run_with_a_line_for_every_file(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "text.mp3").write_text("words")
+    soundfile.write(raw / "short.wav", tune(1.0, 22_050, seed=1), 22_050)
+    with pytest.raises(StageError) as ended:
+        run_stage(curate, recipe_of(tmp_path, {"path": "raw"}), tmp_path / "run")
+    assert str(ended.value).splitlines() == [
+        "none of the 2 files can be used:",
+        "  raw/short.wav: too short: 1.0 s, at least 4 s are needed",
+        "  raw/text.mp3: no audio can be decoded from it (nothing in it is audio)",
+    ]
+    assert not (tmp_path / "run" / "work" / "ledger.json").exists()
+
+
+def test_missing_and_empty_folders_end_the_run_by_name(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StageError, match="the folder 'gone' is not there - put the tracks there"):
+        run_stage(curate, recipe_of(tmp_path / "a", {"path": "gone"}), tmp_path / "run1")
+    with pytest.raises(StageError, match=r"the folder '\.\./empty' holds no files"):
+        run_stage(curate, recipe_of(tmp_path / "a", {"path": "../empty"}), tmp_path / "run2")
+
+
+def test_an_absolute_source_is_named_by_its_folder_alone(tmp_path):
+    raw = tmp_path / "elsewhere" / "music"
+    raw.mkdir(parents=True)
+    soundfile.write(raw / "a.wav", tune(5.0, 22_050, seed=1), 22_050)
+    recipe = recipe_of(tmp_path / "home", {"path": str(raw)})
+    run = run_stage(curate, recipe, tmp_path / "run")
+    assert [row.source for row in read_rows(run.work)] == ["music/a.wav"]
+
+
+def test_tracks_are_synthesised_with_the_styles_in_turn(tmp_path):
+    synth = {"tracks": 2, "duration_sec": 5, "styles": ["CORE-01", "VOCAL-05"]}
+    recipe = recipe_of(tmp_path, {"synth": synth}, target_tracks=10)
+    run = run_stage(curate, recipe, tmp_path / "one")
+    rows = accepted_rows(run.work)
+    named = [(row.source, row.track, row.style_ids) for row in rows]
+    assert named == [
+        ("synth/synth_001", "synth_001", ("CORE-01",)),
+        ("synth/synth_002", "synth_002", ("VOCAL-05",)),
+    ]
+    assert {(row.license, row.type, row.ai_training) for row in rows} == {
+        ("cc0", "synthesised", True)
+    }
+    assert rows[0].score["key"]
+    assert "bpm" in rows[0].score["prompt"]
+    assert "2 of the 10 tracks wanted are there" in run.warnings
+    assert run_stage(curate, recipe, tmp_path / "two").files() == run.files()
+
+
+def test_the_seed_decides_what_is_synthesised():
+    policy = Policy(Licenses(True, ("cc0",)), Quality(**LIMITS), load_styles())
+
+    def requests(seed: int) -> list[str]:
+        return [draft.sha256 for draft in draft_synth(seed, Synth(50, 5.0, ()), policy, 1)]
+
+    assert requests(1) == requests(1)
+    assert len({*requests(1), *requests(2)}) == 100
+
+
+def test_synthesised_tracks_keep_to_the_policy_too():
+    policy = Policy(Licenses(True, ("cc-by-4.0",)), Quality(**LIMITS), load_styles())
+    (draft,) = draft_synth(1, Synth(1, 5.0, ("CORE-01",)), policy, 1)
+    assert draft.refusals == ("licence 'cc0' is not allowed (allowed: cc-by-4.0)",)
+    assert draft.job is None
+
+
+def test_folders_ledgers_and_own_styles_are_the_stages_sources(tmp_path):
+    recipe = recipe_of(
+        tmp_path,
+        {"path": "raw", "ledger": "meta/sources.json"},
+        {"synth": {"tracks": 1, "duration_sec": 5}},
+    )
+    assert curate.sources(recipe) == (tmp_path / "raw", tmp_path / "meta/sources.json")
+    own = recipe_of(tmp_path, {"path": "raw"}, styles="mine")
+    assert curate.sources(own) == (tmp_path / "raw", tmp_path / "mine")
+    assert curate.settings(recipe).styles.shipped_hash
+    assert not curate.settings(own).styles.shipped_hash
+
+
+@pytest.mark.skipif(not REAL_TRACK.is_file(), reason="the sample track is not here")
+def test_a_real_track_passes_with_its_texts(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for path in REAL_TRACK.parent.glob("test_track_001*"):
+        shutil.copy(path, raw)
+    recipe = recipe_of(
+        tmp_path,
+        {"path": "raw"},
+        quality={**LIMITS, "max_duration_sec": 20, "min_bitrate_kbps": 128},
+    )
+    run = run_stage(curate, recipe, tmp_path / "run")
+    (row,) = read_rows(run.work)
+    assert (row.track, row.duration_sec, row.reason) == ("test_track_001", 20.0, "")
+    assert row.sidecars == ("prompt", "lyrics")

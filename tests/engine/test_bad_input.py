@@ -1,0 +1,122 @@
+"""Bad input typed against the real program: one clear sentence, exit 1, nothing half made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lofi_engine.plan import PIPELINE
+from tests.support.finished_run import artifacts_of, lofi_recipe
+from tests.support.recipes import write_recipe
+
+ANY_LICENSE = {"require_ai_training": False, "allow": ["unknown"]}
+
+
+def run_over(folder: Path, source: str, **changes):
+    recipe = write_recipe(
+        folder, dataset={"sources": [{"path": source}], "licenses": ANY_LICENSE}, **changes
+    )
+    return lofi_recipe("run", recipe)
+
+
+def nothing_half_made(folder: Path) -> bool:
+    return not [path for path in folder.glob("runs/*/*/.*") if path.name.startswith(".making")]
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    (tmp_path / "raw").mkdir()
+    done = run_over(tmp_path, "raw")
+    assert done.returncode == 1
+    assert "raw" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert artifacts_of(tmp_path / "runs" / "small") == {}
+    assert nothing_half_made(tmp_path)
+
+
+def test_no_usable_track_lists_every_file_and_why(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "words.mp3").write_text("not audio at all")
+    (raw / "cut.wav").write_bytes(b"RIFF\x00\x00")
+    done = run_over(tmp_path, "raw")
+    assert done.returncode == 1
+    assert "words.mp3" in done.stderr
+    assert "cut.wav" in done.stderr
+    assert artifacts_of(tmp_path / "runs" / "small") == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe\x00", b"just words", b"- a\n- list\n", b"version: 1\nversion: 1\n"],
+    ids=["empty", "binary", "a scalar", "a list", "a duplicate key"],
+)
+def test_what_is_no_recipe_is_refused_with_its_name(tmp_path, content):
+    path = tmp_path / "odd.yaml"
+    path.write_bytes(content)
+    done = lofi_recipe("run", path)
+    assert done.returncode == 1
+    assert "odd.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unwritable_publish_target_is_named_and_finished_stages_are_kept(finished_run, tmp_path):
+    home = tmp_path / "copy"
+    shutil.copytree(finished_run.home, home, ignore=shutil.ignore_patterns("published"))
+    (home / "published").write_text("in the way")
+    done = lofi_recipe("run", home / "recipe.yaml")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(
+        "published cannot be a folder: a file is in the way - publish to another folder, or move "
+        "the file away"
+    )
+    assert set(artifacts_of(home / "runs" / "small")) >= set(PIPELINE) - {"publish"}
+    assert (home / "published").read_text() == "in the way"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 7 MB that can be made larger: `small_disk(size)`."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tmpfs needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this sandbox cannot mount a tmpfs")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.pipeline
+@pytest.mark.timeout(900)
+def test_a_full_disk_ends_in_one_sentence_and_what_was_finished_is_kept(small_disk):
+    recipe = write_recipe(small_disk)
+    done = lofi_recipe("run", recipe)
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "the disk is full" in last
+    assert "free some space and run again; finished stages are kept" in last
+    assert nothing_half_made(small_disk)
+    finished = artifacts_of(small_disk / "runs" / "small")
+    assert "curate" in finished
+    assert "publish" not in finished
+    subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
+    again = lofi_recipe("plan", recipe)
+    assert again.stdout.count(" cached") == len(finished)
+
+
+def test_a_read_only_place_is_named(small_disk):
+    recipe = write_recipe(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    done = lofi_recipe("run", recipe)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "cannot write here" in done.stderr

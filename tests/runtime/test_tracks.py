@@ -1,0 +1,166 @@
+"""A track's id is what shapes its sound; the store keeps whole tracks only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lofi_runtime.library import PROCEDURAL_SOURCE, Library
+from lofi_runtime.requests import specify
+from lofi_runtime.rpc.definitions import parameters
+from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.rpc.schema import check_params
+from lofi_runtime.styles import load_styles
+from lofi_runtime.tracks import Track, TrackSpec, TrackStore
+from tests.support.tiny_bundle import make_tiny_bundle
+
+SPEC = TrackSpec(
+    prompt="rain",
+    duration_sec=30,
+    seed=7,
+    lyrics="",
+    style="",
+    backend="ace_step",
+    model_version="lofi-nano-int8 1.0.0",
+    precision="int8",
+    inference_steps=27,
+    scheduler="euler",
+    guidance_scale=15.0,
+)
+
+
+def keep(store: TrackStore, spec: TrackSpec = SPEC, content: bytes = b"RIFF") -> Track:
+    part = store.part_path(spec.track_id)
+    part.write_bytes(content)
+    return store.keep(spec, part, duration_sec=30.0, generation_time_sec=1.5, warnings=["w"])
+
+
+def test_an_id_is_16_lowercase_hex_digits_and_stays_the_same() -> None:
+    assert SPEC.track_id == replace(SPEC).track_id
+    assert len(SPEC.track_id) == 16
+    assert set(SPEC.track_id) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "Rain"},
+        {"duration_sec": 31},
+        {"seed": 8},
+        {"lyrics": "la"},
+        {"style": "SEASON-06"},
+        {"style_tags": "autumn"},
+        {"backend": "procedural"},
+        {"model_version": "lofi-nano-int8 1.0.1"},
+        {"precision": "int4"},
+        {"inference_steps": 28},
+        {"scheduler": "heun"},
+        {"guidance_scale": 15.5},
+    ],
+)
+def test_whatever_shapes_the_sound_changes_the_id(change: dict[str, object]) -> None:
+    assert replace(SPEC, **change).track_id != SPEC.track_id
+
+
+def test_a_kept_track_is_found_whole_with_its_sidecar(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path / "tracks")
+    kept = keep(store)
+    found = store.find(SPEC.track_id)
+    assert found == kept
+    sidecar = json.loads((tmp_path / "tracks" / f"{SPEC.track_id}.json").read_text())
+    assert sidecar["ai_generated"] is True
+    assert sidecar["spec"]["model_version"] == "lofi-nano-int8 1.0.0"
+    assert sorted(os.listdir(store.folder)) == [f"{SPEC.track_id}.json", f"{SPEC.track_id}.wav"]
+    assert store.usage() == (1, 4)
+
+
+def test_what_the_sidecar_says_to_ask_makes_the_same_request(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "models" / "lofi-tiny-fp32")
+    library = Library(bundle.parent)
+    asked = {"prompt": "rain", "style": "SEASON-06", "seed": 7, "precision": "fp32"}
+    spec, _ = specify(check_params("generate", asked), library)
+    track = keep(TrackStore(tmp_path / "tracks"), spec)
+    again, _ = specify(check_params("generate", track.sidecar["generate"]), library)
+    assert again.track_id == spec.track_id
+
+
+@pytest.mark.parametrize("damage", ["no sidecar", "cut audio", "broken sidecar", "other format"])
+def test_a_damaged_track_does_not_exist(tmp_path: Path, damage: str) -> None:
+    store = TrackStore(tmp_path)
+    track = keep(store)
+    sidecar = tmp_path / f"{SPEC.track_id}.json"
+    if damage == "no sidecar":
+        sidecar.unlink()
+    elif damage == "cut audio":
+        track.path.write_bytes(b"RI")
+    elif damage == "broken sidecar":
+        sidecar.write_text("{")
+    else:
+        sidecar.write_text(json.dumps(track.sidecar | {"format": 99}))
+    assert store.find(SPEC.track_id) is None
+
+
+def test_parts_of_dead_writers_are_swept_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    child = subprocess.Popen(["true"])
+    child.wait()
+    dead = tmp_path / f".{SPEC.track_id}.{child.pid}.part.wav"
+    nested = tmp_path / f"..{SPEC.track_id}.{child.pid}.part.wav.abc.part"
+    alive = store.part_path(SPEC.track_id)
+    for part in (dead, nested, alive):
+        part.write_bytes(b"x")
+    store.sweep()
+    assert (dead.exists(), nested.exists(), alive.exists()) == (False, False, True)
+
+
+def test_a_store_that_cannot_be_made_is_a_write_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RpcError, match="cannot write to the track store") as caught:
+        TrackStore(tmp_path / "file" / "tracks").part_path("0" * 16)
+    assert caught.value.name == "CACHE_WRITE_ERROR"
+
+
+def test_steps_do_not_change_a_procedural_track(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    ids = set()
+    for steps in (5, 50):
+        params = {"prompt": "x", "seed": 1, "inference_steps": steps}
+        ids.add(specify(check_params("generate", params), library)[0].track_id)
+    assert len(ids) == 1
+
+
+def test_an_unknown_style_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    params = check_params("generate", {"prompt": "x", "style": "SEASON-99"})
+    with pytest.raises(RpcError, match="there is no style 'SEASON-99' - did you mean") as caught:
+        specify(params, Library(tmp_path))
+    assert caught.value.code == -32022
+
+
+def test_a_style_is_written_into_the_prompt_of_a_model_within_its_limit(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "lofi-tiny-fp32")
+    library = Library(tmp_path, bundle)
+    limit = parameters("generate")["prompt"]["maxBytes"]
+    for style_id in load_styles():
+        for prompt in ("rain", "x" * 980):
+            params = check_params("generate", {"prompt": prompt, "style": style_id})
+            request = specify(params, library)[0].to_request()
+            assert request["prompt"].startswith(prompt)
+            assert len(request["prompt"].encode()) <= limit
+    params = check_params("generate", {"prompt": "rain", "style": "SEASON-02"})
+    assert "sleigh bells" in specify(params, library)[0].to_request()["prompt"]
+    params = check_params("generate", params | {"backend": "procedural"})
+    assert specify(params, library)[0].to_request()["prompt"] == "rain"
+
+
+def test_the_procedural_source_is_what_the_backend_says_of_itself() -> None:
+    from lofi_runtime.synth.backend import ProceduralBackend
+
+    backend = ProceduralBackend()
+    assert PROCEDURAL_SOURCE.model_version == backend.model_version
+    assert PROCEDURAL_SOURCE.min_duration_sec == backend.min_duration_sec
+    assert PROCEDURAL_SOURCE.max_duration_sec == backend.max_duration_sec
