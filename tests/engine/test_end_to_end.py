@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.support.audio_folder import LIMITS, make_audio_folder
 from tests.support.finished_run import artifacts_of, lofi_recipe
 from tests.support.recipes import write_recipe
 
@@ -106,3 +108,33 @@ def test_a_deleted_published_folder_is_published_again(finished_run, tmp_path):
         assert "published/small-int4" in reasons["publish"]
     finally:
         moved.rename(finished_run.bundle("int4"))
+
+
+def test_a_run_over_real_files_of_every_kind_refuses_the_bad_ones_by_name(tmp_path):
+    made = make_audio_folder(tmp_path / "raw")
+    real = ROOT.parent / "shared" / "audio" / "test_track_001.mp3"
+    if real.is_file():  # a real track, where one is at hand
+        for path in real.parent.glob("test_track_001*"):
+            shutil.copy(path, tmp_path / "raw")
+    recipe = write_recipe(
+        tmp_path,
+        dataset={
+            "sources": [{"path": "raw"}],
+            "licenses": {"require_ai_training": False, "allow": ["unknown"]},
+            "quality": dict(LIMITS),
+        },
+        variants={"int8": {"weights": "int8"}},
+    )
+    done = lofi_recipe("run", recipe, "--progress", "plain")
+    assert done.returncode == 0, done.stderr
+    (ledger_path,) = (tmp_path / RUNS / "small" / "curate").glob("*/ledger.json")
+    rows = {
+        row["source"].removeprefix("raw/"): row
+        for row in json.loads(ledger_path.read_text())["rows"]
+    }
+    for name, reason in made.items():
+        assert rows[name].get("reason", "") == reason
+        assert rows[name]["status"] == ("rejected" if reason else "accepted")
+    if real.is_file():
+        assert rows["test_track_001.mp3"]["status"] == "accepted"
+    assert (tmp_path / "published" / "small-int8" / "manifest.json").is_file()

@@ -108,6 +108,19 @@ def test_after_a_killed_server_the_next_command_starts_another(ready_editor: Edi
     assert ready_editor.wait_for("pid") != pid
 
 
+def test_after_a_shutdown_the_next_command_starts_another(ready_editor: Editor) -> None:
+    pids = """pids = {}
+        local function ask() require('lofi.runtime').request('ping', {}, function(err, pong)
+          table.insert(pids, err and err.message or pong.pid)
+          if not pids[2] then require('lofi').shutdown(ask) end
+        end) end
+        ask()"""
+    ready_editor.lua(pids)
+    first, second = ready_editor.wait_for("pids[2] and pids")
+    assert isinstance(second, int)
+    assert second != first
+
+
 def test_the_real_server_ends_when_no_editor_is_left(editor: Editor, run_folder: Path) -> None:
     editor.setup(runtime_path=str(LOFI_RUNTIME), socket=str(run_folder / "s.sock"), idle_exit_sec=1)
     editor.lua(

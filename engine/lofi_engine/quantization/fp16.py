@@ -1,7 +1,7 @@
 """Store weights as float16 and cast them to float32 where they are used.
 
-Saves disk, not memory: ONNX Runtime folds the cast of a matrix when it loads. Arithmetic stays float32 (linear
-attention's sums overflow float16), so inputs and outputs do too.
+Saves disk, not memory: ONNX Runtime folds the cast of a matrix when it loads. Arithmetic stays
+float32 (linear attention's sums overflow float16), so inputs and outputs do too.
 """
 
 from __future__ import annotations

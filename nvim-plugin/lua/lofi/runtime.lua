@@ -39,7 +39,9 @@ local handlers = {
 }
 
 --- Ask a fresh connection who is there; it counts only when both speak the same protocol.
-local function greet(fresh)
+---@param fresh lofi.Client
+---@param on_gone fun(err: lofi.Error) it was a server at its end: there is none now
+local function greet(fresh, on_gone)
   local timeout_ms = require("lofi.config").get().request_timeout_ms
   fresh:request("capabilities", {}, timeout_ms, function(err, answer)
     if not err and (type(answer) ~= "table" or answer.protocol_version ~= M.PROTOCOL_VERSION) then
@@ -52,7 +54,9 @@ local function greet(fresh)
         ),
       }
     end
-    if err then
+    if err and err.name == "CONNECTION_CLOSED" then
+      return on_gone(err)
+    elseif err then
       fresh:close(err)
       return settle(err)
     end
@@ -90,13 +94,12 @@ local function start_and_wait()
   end
   local settings = require("lofi.config").get()
   local give_up_at = uv.now() + settings.start_timeout_ms
-  local function attempt()
+  local attempt
+  function attempt()
     -- Read before trying: when another editor's server won the race, ours ends and theirs answers.
     local how = ended
-    try(function(refusal, fresh)
-      if fresh then
-        return greet(fresh)
-      elseif how then
+    local function again(refusal)
+      if how then
         return settle(how)
       elseif uv.now() > give_up_at then
         local message = "lofi-runtime was started but did not listen on %s within %g s (%s); see :LofiLog"
@@ -104,6 +107,12 @@ local function start_and_wait()
         return settle({ name = "RUNTIME_FAILED", message = message })
       end
       vim.defer_fn(attempt, POLL_MS)
+    end
+    try(function(refusal, fresh)
+      if fresh then
+        return greet(fresh, again)
+      end
+      again(refusal)
     end)
   end
   attempt()
@@ -120,14 +129,17 @@ function M.connect(options, callback)
     return table.insert(waiting.callbacks, callback)
   end
   waiting = { callbacks = { callback }, start = options.start }
+  local function without_server(err)
+    if err.name == "RUNTIME_FAILED" or not waiting.start then
+      return settle(err)
+    end
+    start_and_wait()
+  end
   try(function(err, fresh)
     if fresh then
-      greet(fresh)
-    elseif err.name == "RUNTIME_FAILED" or not waiting.start then
-      settle(err)
-    else
-      start_and_wait()
+      return greet(fresh, without_server)
     end
+    without_server(err)
   end)
 end
 
@@ -152,7 +164,13 @@ function M.shutdown(callback)
       return callback(err)
     end
     local timeout_ms = require("lofi.config").get().request_timeout_ms
-    connected:request("shutdown", {}, timeout_ms, callback)
+    connected:request("shutdown", {}, timeout_ms, function(refusal, answer)
+      if not refusal then
+        -- Whoever asks next must not ask a server that is about to end.
+        connected:close({ name = "CONNECTION_CLOSED", message = "lofi-runtime was shut down" })
+      end
+      callback(refusal, answer)
+    end)
   end)
 end
 

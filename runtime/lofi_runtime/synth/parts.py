@@ -31,7 +31,10 @@ _BASS_LINES = (
     ((0.0, 1.5, "root"), (2.5, 0.5, "octave"), (3.0, 0.9, "fifth")),
 )
 _WALKING = ((0.0, 0.9, "root"), (1.0, 0.9, "third"), (2.0, 0.9, "fifth"), (3.0, 0.9, "lead in"))
-_HOUSE_BASS = ((0.5, 0.4, "root"), (1.5, 0.4, "root"), (2.5, 0.4, "root"), (3.5, 0.4, "octave"))
+_HOUSE_BASS = (
+    *((0.5, 0.48, "root"), (1.5, 0.48, "root"), (2.5, 0.48, "root")),
+    (3.5, 0.45, "octave"),
+)
 _LONG_BASS = ((0.0, 3.8, "root"),)
 _PLUCKED = ("acoustic guitar", "harp", "kalimba", "vibraphone")
 _STRUM_BEATS = {"acoustic guitar": 0.022, "electric guitar": 0.02, "harp": 0.05, "piano": 0.007}

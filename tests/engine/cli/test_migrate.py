@@ -5,11 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.recipe_texts import GOOD
 
 from lofi_engine.cli.migrate import run_migrate
 from lofi_engine.errors import RecipeError
 from lofi_engine.recipe.load import load_recipe
+from tests.support.recipe_texts import GOOD
 
 FIXTURE = Path(__file__).parents[1] / "recipe" / "fixtures" / "v0.yaml"
 

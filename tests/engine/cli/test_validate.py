@@ -1,6 +1,5 @@
-from tests.support.recipe_texts import GOOD, changed
-
 from lofi_engine.cli.validate import run_validate
+from tests.support.recipe_texts import GOOD, changed
 
 
 def test_good_recipes_are_ok_on_standard_output(tmp_path, capsys):

@@ -9,7 +9,6 @@ import onnx
 import onnx_ir as ir
 import pytest
 import torch
-from tests.support.toy_graphs import decoder_spec, encoder_spec
 from torch import Tensor, nn
 
 from lofi_engine.errors import StageError
@@ -18,6 +17,7 @@ from lofi_engine.onnx_graphs.export import GraphRecord, export_graph
 from lofi_engine.onnx_graphs.parity import check_parity
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.weights import find_weights
+from tests.support.toy_graphs import decoder_spec, encoder_spec
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ import onnx_ir as ir
 import pytest
 import torch
 from onnx import helper
-from tests.support.toy_graphs import encoder_spec, write_graph, write_matmul
 
 from lofi_engine.errors import StageError
 from lofi_engine.onnx_graphs.examples import load_examples, save_examples
 from lofi_engine.onnx_graphs.export import check_graph
 from lofi_engine.onnx_graphs.oldest import newest, oldest_onnxruntime
 from lofi_engine.onnx_graphs.sessions import GraphSession
+from tests.support.toy_graphs import encoder_spec, write_graph, write_matmul
 
 
 def test_a_file_that_is_no_graph_is_refused_by_name(tmp_path):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 from onnx import helper
-from tests.support.toy_graphs import write_graph
 
 from lofi_engine.onnx_graphs.normalize import split_gemms
 from lofi_engine.onnx_graphs.sessions import GraphSession
+from tests.support.toy_graphs import write_graph
 
 RANDOM = np.random.default_rng(3)
 

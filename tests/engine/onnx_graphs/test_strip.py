@@ -4,9 +4,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
-from tests.support.toy_graphs import write_graph
 
 from lofi_engine.onnx_graphs.strip import strip
+from tests.support.toy_graphs import write_graph
 
 
 def test_doc_strings_metadata_and_producer_go_and_the_arithmetic_stays(tmp_path):

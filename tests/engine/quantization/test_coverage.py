@@ -4,7 +4,6 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from onnx import helper
-from tests.support.toy_graphs import write_graph
 
 from lofi_engine.errors import StageError
 from lofi_engine.onnx_graphs.sessions import GraphSession
@@ -12,6 +11,7 @@ from lofi_engine.quantization.coverage import check_coverage, count_widths, meas
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form
 from lofi_engine.quantization.rewrite import rewrite_graph
 from lofi_engine.quantization.weights import Weight, find_weights
+from tests.support.toy_graphs import write_graph
 
 RANDOM = np.random.default_rng(13)
 

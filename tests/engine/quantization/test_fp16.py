@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx import helper
-from tests.support.toy_graphs import write_graph, write_lookup, write_matmul
 
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.forms import FP16
 from lofi_engine.quantization.fp16 import keeps_float32
 from lofi_engine.quantization.rewrite import rewrite_graph
 from lofi_engine.quantization.weights import find_weights
+from tests.support.toy_graphs import write_graph, write_lookup, write_matmul
 
 RANDOM = np.random.default_rng(11)
 

@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
-from tests.support.toy_graphs import write_graph, write_matmul
 
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.forms import DYNAMIC
 from lofi_engine.quantization.int8 import columns_bytes, quantize_columns
 from lofi_engine.quantization.rewrite import rewrite_graph
+from tests.support.toy_graphs import write_graph, write_matmul
 
 RANDOM = np.random.default_rng(5)
 

@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 import pytest
-from tests.support.toy_graphs import write_matmul
 
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.forms import Form
 from lofi_engine.quantization.nbits import METHODS, blocks_bytes, quantize_blocks
 from lofi_engine.quantization.rewrite import rewrite_graph
+from tests.support.toy_graphs import write_matmul
 
 RANDOM = np.random.default_rng(7)
 ALL = [(4, "rtn"), (4, "hqq"), (4, "k-quant"), (8, "rtn")]

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from tests.support.toy_graphs import write_matmul
 
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.distance import measure_distances
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form
 from lofi_engine.quantization.rewrite import rewrite_graph
+from tests.support.toy_graphs import write_matmul
 
 MATRIX = np.random.default_rng(17).standard_normal((64, 64)).astype(np.float32)
 FORMS = [FP16, DYNAMIC, Form("blocks", 8, 32), *(Form("blocks", 4, 32, m) for m in ("rtn", "hqq"))]

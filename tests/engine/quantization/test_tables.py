@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from tests.support.toy_graphs import write_lookup
 
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.forms import Form
 from lofi_engine.quantization.rewrite import rewrite_graph
 from lofi_engine.quantization.tables import quantize_table, table_bytes
+from tests.support.toy_graphs import write_lookup
 
 RANDOM = np.random.default_rng(9)
 IDS = np.array([[0, 29, 3], [3, 3, 17]])

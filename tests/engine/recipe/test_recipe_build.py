@@ -1,10 +1,9 @@
 import pickle
 from pathlib import Path
 
-from tests.support.recipe_texts import GOOD, changed
-
 from lofi_engine.recipe.load import load_text
 from lofi_engine.recipe.model import Gate, Source, Synth
+from tests.support.recipe_texts import GOOD, changed
 
 
 def load(text):

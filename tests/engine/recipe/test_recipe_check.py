@@ -1,5 +1,6 @@
 # ruff: noqa: E501 - a table reads best with one case a line
 import pytest
+
 from tests.support.recipe_texts import GOOD, changed, complaints
 
 FOLDER = "- {path: a, ledger: b}"

@@ -7,12 +7,12 @@ from pathlib import Path
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.recipe_texts import GOOD
 
 from lofi_engine.errors import RecipeError
 from lofi_engine.recipe.load import load_recipe, load_text
 from lofi_engine.recipe.migrate import migrate_text
 from lofi_engine.recipe.schema import all_keys
+from tests.support.recipe_texts import GOOD
 
 OLD = (Path(__file__).parent / "fixtures" / "v0.yaml").read_text(encoding="utf-8")
 LINE = re.compile(r"r\.yaml(:\d+:\d+)?: \S")

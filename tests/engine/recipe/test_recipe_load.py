@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.recipe_texts import GOOD, changed, complaints
 
 from lofi_engine.errors import RecipeError
 from lofi_engine.recipe.load import load_recipe, load_text
+from tests.support.recipe_texts import GOOD, changed, complaints
 
 
 def test_a_good_recipe_becomes_frozen_values_with_its_defaults():

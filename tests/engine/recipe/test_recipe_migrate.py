@@ -3,13 +3,13 @@ import difflib
 from pathlib import Path
 
 import pytest
-from tests.support.recipe_texts import GOOD
 
 from lofi_engine.errors import RecipeError
 from lofi_engine.recipe.load import load_text
 from lofi_engine.recipe.migrate import migrate_text
 from lofi_engine.recipe.migrations import MIGRATIONS
 from lofi_engine.recipe.version import FORMAT
+from tests.support.recipe_texts import GOOD
 
 OLD = (Path(__file__).parent / "fixtures" / "v0.yaml").read_text(encoding="utf-8")
 

@@ -2,9 +2,9 @@
 from pathlib import Path
 
 import pytest
-from tests.support.recipe_texts import GOOD, complaints
 
 from lofi_engine.recipe.load import load_text
+from tests.support.recipe_texts import GOOD, complaints
 
 
 def load(*overrides):

@@ -5,6 +5,11 @@ from dataclasses import replace
 
 import onnxruntime
 import pytest
+
+from lofi_engine.errors import StageError
+from lofi_engine.onnx_graphs.examples import load_examples
+from lofi_engine.stages import export
+from lofi_engine.tensors import save_tensors
 from tests.support.exported_tiny import (
     TINY,
     exported_tiny,
@@ -12,11 +17,6 @@ from tests.support.exported_tiny import (
     merged_tiny,
     temporary_folder,
 )
-
-from lofi_engine.errors import StageError
-from lofi_engine.onnx_graphs.examples import load_examples
-from lofi_engine.stages import export
-from lofi_engine.tensors import save_tensors
 
 BUNDLE = {
     "text_encoder.onnx",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-from tests.support.exported_tiny import exported_tiny, make_context, temporary_folder
 
 from lofi_engine.errors import StageError
 from lofi_engine.onnx_graphs.examples import load_examples
 from lofi_engine.recipe.model import Variant
 from lofi_engine.stages import quantize
+from tests.support.exported_tiny import exported_tiny, make_context, temporary_folder
 
 AUDIO = ("dcae_decoder", "vocoder")
 FP16 = Variant("fp16", "rtn", 64, None, AUDIO)

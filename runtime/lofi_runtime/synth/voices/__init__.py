@@ -36,7 +36,7 @@ _LEVELS_DB = {
     "electric guitar": 1.0,
     "bass guitar": 0.5,
     "upright bass": 1.0,
-    "sub bass": -2.5,
+    "sub bass": -1.0,
     "flute": -0.5,
     "saxophone": -0.5,
     "clarinet": -0.5,

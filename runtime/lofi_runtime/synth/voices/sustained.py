@@ -31,7 +31,9 @@ def _ensemble(
         phases = rng.uniform(0.0, 2.0 * np.pi, frequencies.size)
         levels = np.tile(amplitudes, len(detune_cents))
         sides.append(partial_bank(frequencies, levels, np.inf, samples, phases))
-    return np.stack(sides)
+    left, right = sides
+    # Some of each side in the other: wide, but never out of phase.
+    return np.stack([left + np.float32(0.45) * right, right + np.float32(0.45) * left])
 
 
 def synth_pads(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:

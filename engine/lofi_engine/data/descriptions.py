@@ -1,0 +1,51 @@
+"""What is said of each track, `descriptions.json`: written by describe, read by later stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+DESCRIPTIONS_NAME = "descriptions.json"
+DESCRIPTIONS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is said of one track.
+
+    Args:
+        track: its name in the dataset.
+        prompt: tags separated by ", ".
+        lyrics: the words with section marks, or "[Instrumental]".
+        tempo_bpm: found in the sound, or known; 0.0 where no beat was found.
+        key: such as "A minor"; "" where none was found.
+        style_ids: the main one first.
+        duration_sec: of the finished audio.
+        prompt_from: "sidecar", "synthesiser", "style" or "sound".
+    """
+
+    track: str
+    prompt: str
+    lyrics: str
+    tempo_bpm: float
+    key: str
+    style_ids: tuple[str, ...]
+    duration_sec: float
+    prompt_from: str
+
+
+def write_descriptions(folder: Path, descriptions: Sequence[Description]) -> None:
+    """Write `descriptions.json` into a describe artifact's folder."""
+    content = {"version": DESCRIPTIONS_VERSION, "tracks": [asdict(one) for one in descriptions]}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / DESCRIPTIONS_NAME).write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def read_descriptions(folder: Path) -> tuple[Description, ...]:
+    """Read `descriptions.json` of a describe artifact."""
+    content = json.loads((folder / DESCRIPTIONS_NAME).read_text(encoding="utf-8"))
+    return tuple(
+        Description(**{**one, "style_ids": tuple(one["style_ids"])}) for one in content["tracks"]
+    )

@@ -1,0 +1,134 @@
+"""Walks a folder of tracks: every file, sorted, links told apart, sidecars with their tracks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from lofi_engine.audio.decode import AUDIO_SUFFIXES
+from lofi_engine.errors import StageError
+
+SIDECARS = ("prompt", "lyrics")
+"""`<stem>_prompt.txt` and `<stem>_lyrics.txt` beside `<stem>.wav` are taken with the track."""
+
+MAX_SIDECAR_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of the folder.
+
+    Args:
+        path: where it is.
+        relative: its place in the folder, with forward slashes, printable.
+        refusal: why it cannot be a track, "" where it may be.
+        sidecars: the texts beside it, by kind ("prompt", "lyrics").
+    """
+
+    path: Path
+    relative: str
+    refusal: str
+    sidecars: tuple[tuple[str, str], ...] = ()
+
+
+def walk(folder: Path, label: str, ignored: frozenset[Path] = frozenset()) -> tuple[Found, ...]:
+    """List every file of a folder and its subfolders, sorted by path.
+
+    Links to files are followed, links to folders are not (and listed as refused). Hidden files
+    and folders, the `ignored` ones, and sidecars of tracks are left out.
+
+    Args:
+        folder: where to look.
+        label: the folder as the recipe writes it, for messages.
+        ignored: resolved paths to leave out, such as the ledger.
+
+    Raises:
+        StageError: the folder is not there, cannot be read, or holds no files.
+    """
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "is not there"
+        raise StageError(
+            f"dataset.sources: the folder '{label}' {what}",
+            hint="put the tracks there or mend the path in the recipe",
+        )
+    paths = [path for path in _files(folder, label) if path.resolve() not in ignored]
+    texts = {path for path in paths if _sidecar_stem(path) is not None}
+    audio_stems = {path.with_suffix("") for path in paths if path.suffix.lower() in AUDIO_SUFFIXES}
+    found = tuple(
+        _found(path, folder, texts)
+        for path in paths
+        if path not in texts or _sidecar_stem(path) not in audio_stems
+    )
+    if not found:
+        raise StageError(
+            f"dataset.sources: the folder '{label}' holds no files",
+            hint="put WAV, FLAC, MP3, Ogg or AIFF files there",
+        )
+    return found
+
+
+def printable(path: Path | PurePosixPath) -> str:
+    """Write a path with forward slashes, bytes that are not UTF-8 as backslash escapes."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def _files(folder: Path, label: str) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        where = printable(Path(os.path.relpath(error.filename, folder)))
+        raise StageError(
+            f"dataset.sources: '{label}/{where}' cannot be read: {error.strerror}",
+            hint="make it readable or move it away",
+        ) from error
+
+    listed: list[Path] = []
+    for root, folders, files in os.walk(folder, onerror=fail):
+        links = [name for name in folders if (Path(root) / name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
+        listed += [Path(root) / name for name in (*files, *links) if not name.startswith(".")]
+    yield from sorted(listed, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _found(path: Path, folder: Path, texts: set[Path]) -> Found:
+    sidecars: list[tuple[str, str]] = []
+    refusal = _refusal(path)
+    for kind in () if refusal else SIDECARS:
+        beside = path.with_name(f"{path.stem}_{kind}.txt")
+        if beside in texts:
+            try:
+                sidecars.append((kind, _text(beside)))
+            except ValueError as error:
+                refusal = f"its {beside.name} {error}"
+    return Found(path, printable(path.relative_to(folder)), refusal, tuple(sidecars))
+
+
+def _refusal(path: Path) -> str:
+    if path.is_symlink() and path.is_dir():
+        return "a link to a folder, which is not followed"
+    if _sidecar_stem(path) is not None:
+        return "a sidecar without its track"
+    if path.suffix.lower() not in AUDIO_SUFFIXES:
+        kinds = ", ".join(suffix[1:] for suffix in AUDIO_SUFFIXES)
+        return f"not an audio file by its name (audio is {kinds})"
+    return ""
+
+
+def _sidecar_stem(path: Path) -> Path | None:
+    for kind in SIDECARS:
+        ending = f"_{kind}.txt"
+        if path.name.endswith(ending) and len(path.name) > len(ending):
+            return path.with_name(path.name.removesuffix(ending))
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > MAX_SIDECAR_BYTES:
+            raise ValueError(f"is {size} bytes, at most {MAX_SIDECAR_BYTES} are read")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("is not UTF-8 text") from error
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error

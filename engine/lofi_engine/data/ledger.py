@@ -1,0 +1,137 @@
+"""Reads a ledger (`schemas/sources.v1.schema.json`): where each track came from, on what terms."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lofi_engine.errors import ManyProblemsError, StageError
+from lofi_runtime.shared_data import shared_folder
+
+SCHEMA_NAME = "sources.v1.schema.json"
+_SHOWN_FAULTS = 20
+
+
+class LedgerError(ManyProblemsError, StageError):
+    """A ledger is missing or wrong; one line for each fault."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One track's entry.
+
+    Args:
+        filename: relative to the source's folder, with forward slashes.
+        type: how it was acquired, e.g. "commissioned".
+        license: the terms as written.
+        ai_training: whether training is allowed; None where the entry does not say.
+        style_ids: the main one first.
+        artist: who made it, "" where not said.
+        attribution: the credit line the licence asks for, "" for none.
+        cost_usd: what it cost.
+    """
+
+    filename: str
+    type: str
+    license: str
+    ai_training: bool | None
+    style_ids: tuple[str, ...]
+    artist: str = ""
+    attribution: str = ""
+    cost_usd: float = 0.0
+
+
+class Ledger:
+    """The entries of one source, found by file.
+
+    Args:
+        name: the ledger's file name, for messages.
+        entries: one for each track.
+        files: all files of the folder, relative, with forward slashes.
+    """
+
+    def __init__(self, name: str, entries: Sequence[Entry], files: Iterable[str]) -> None:
+        self.name = name
+        self._by_path = {entry.filename: entry for entry in entries}
+        names = Counter(PurePosixPath(file).name for file in files)
+        # A bare name stands for a file in a subfolder where no other file is called so.
+        self._alone = {name for name, count in names.items() if count == 1}
+        self._used: set[str] = set()
+
+    def find(self, file: str) -> Entry | None:
+        """Give the entry of a file, by its path or else by its name alone."""
+        entry = self._by_path.get(file)
+        name = PurePosixPath(file).name
+        if entry is None and name in self._alone:
+            entry = self._by_path.get(name)
+        if entry is not None:
+            self._used.add(entry.filename)
+        return entry
+
+    def unused(self) -> tuple[str, ...]:
+        """Give the file names of entries that no file was found for."""
+        return tuple(sorted(set(self._by_path) - self._used))
+
+
+def read_ledger(path: Path) -> tuple[Entry, ...]:
+    """Read and check a ledger.
+
+    Raises:
+        LedgerError: it is not there, not JSON, or does not fit the schema.
+    """
+    from jsonschema import Draft202012Validator
+
+    name = path.name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LedgerError([f"ledger {name}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise LedgerError([f"ledger {name}: not UTF-8 text"]) from error
+    except json.JSONDecodeError as error:
+        raise LedgerError(
+            [f"ledger {name}:{error.lineno}:{error.colno}: not JSON: {error.msg}"]
+        ) from error
+    schema = json.loads((shared_folder("schemas") / SCHEMA_NAME).read_text(encoding="utf-8"))
+    faults = sorted(Draft202012Validator(schema).iter_errors(content), key=lambda e: list(e.path))
+    lines = [f"ledger {name}: {_where(content, fault.path)}{fault.message}" for fault in faults]
+    lines += [f"ledger {name}: {again}" for again in _repeated(content)] if not lines else []
+    if lines:
+        more = [f"ledger {name}: and {len(lines) - _SHOWN_FAULTS} more"]
+        raise LedgerError(lines[:_SHOWN_FAULTS] + (more if len(lines) > _SHOWN_FAULTS else []))
+    return tuple(_entry(item) for item in content)
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    source = item["source"]
+    return Entry(
+        filename=item["filename"].removeprefix("./"),
+        type=source["type"],
+        license=source["license"],
+        ai_training=source.get("ai_training"),
+        style_ids=tuple(item.get("style_ids", ())),
+        artist=source.get("artist", ""),
+        attribution=source.get("attribution", ""),
+        cost_usd=float(source.get("cost", 0.0)),
+    )
+
+
+def _where(content: Any, path: Iterable[str | int]) -> str:
+    """Name a place by the entry's file rather than by its number, where that can be had."""
+    parts = list(path)
+    if not parts or not isinstance(content, list):
+        return ""
+    entry = content[int(parts[0])]
+    filename = entry.get("filename") if isinstance(entry, dict) else None
+    named = filename if isinstance(filename, str) else f"entry {int(parts[0]) + 1}"
+    keys = ".".join(str(part) for part in parts[1:])
+    return f"{named}: {keys}: " if keys else f"{named}: "
+
+
+def _repeated(content: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = Counter(item["filename"].removeprefix("./") for item in content)
+    return [f"{name}: {count} entries for one file" for name, count in names.items() if count > 1]

@@ -1,0 +1,95 @@
+"""The curated ledger, `ledger.json`: a row for every file that was looked at, also the refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+LEDGER_NAME = "ledger.json"
+LEDGER_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one file or one synthesised track. Empty fields are left out of the file.
+
+    Args:
+        source: the file, relative to the recipe's folder; "synth/<name>" for synthesised ones.
+        status: "accepted" or "rejected".
+        reason: why it was rejected.
+        sha256: of the source's bytes; of the request, for synthesised tracks.
+        track: its name in the dataset.
+        file: the finished audio, relative to the artifact.
+        audio_sha256: of the finished audio.
+        duration_sec: of the finished audio.
+        style_ids: the main one first.
+        license: tidied name.
+        type: how it was acquired, "synthesised" or the ledger's word.
+        ai_training: whether training on it is allowed, as far as anybody said.
+        artist: who made it.
+        attribution: the credit line the licence asks for.
+        cost_usd: what it cost.
+        measurements: of the source, before any gain.
+        notes: what a human should know that did not refuse it.
+        sidecars: which texts came with it ("prompt", "lyrics").
+        score: what the synthesiser says it played.
+    """
+
+    source: str
+    status: str
+    reason: str = ""
+    sha256: str = ""
+    track: str = ""
+    file: str = ""
+    audio_sha256: str = ""
+    duration_sec: float = 0.0
+    style_ids: tuple[str, ...] = ()
+    license: str = ""
+    type: str = ""
+    ai_training: bool = False
+    artist: str = ""
+    attribution: str = ""
+    cost_usd: float = 0.0
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    sidecars: tuple[str, ...] = ()
+    score: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is in the dataset."""
+        return self.status == "accepted"
+
+
+def write_rows(folder: Path, rows: Sequence[Row]) -> None:
+    """Write `ledger.json` into a curate artifact's folder."""
+    content = {"version": LEDGER_VERSION, "rows": [_sparse(row) for row in rows]}
+    text = json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False)
+    (folder / LEDGER_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def read_rows(folder: Path) -> tuple[Row, ...]:
+    """Read `ledger.json` of a curate artifact, in the order of the sources."""
+    content = json.loads((folder / LEDGER_NAME).read_text(encoding="utf-8"))
+    return tuple(Row(**_frozen(row)) for row in content["rows"])
+
+
+def accepted_rows(folder: Path) -> tuple[Row, ...]:
+    """Read the rows of the tracks in the dataset."""
+    return tuple(row for row in read_rows(folder) if row.accepted)
+
+
+def _frozen(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+
+
+def _sparse(row: Row) -> dict[str, Any]:
+    kept = {key: value for key, value in asdict(row).items() if value not in ("", (), {}, 0.0)}
+    if row.license:
+        kept["ai_training"] = row.ai_training
+    else:
+        kept.pop("ai_training", None)
+    return kept
