@@ -31,7 +31,7 @@ class Fingerprints:
         with contextlib.suppress(OSError, ValueError):
             loaded = json.loads(self._path.read_text(encoding="utf-8"))
             if isinstance(loaded, dict):
-                self._known = loaded
+                self._known = {name: row for name, row in loaded.items() if _is_row(row)}
 
     def __call__(self, path: Path) -> str:
         """Give the hash of a file, or of a folder's file names and hashes, or "missing"."""
@@ -73,3 +73,7 @@ class Fingerprints:
         self._known[name] = [*stamp, digest]
         self._changed = True
         return digest
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, list) and len(row) == 4 and isinstance(row[3], str)

@@ -28,7 +28,7 @@ def canonical_json(value: Any) -> bytes:
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
     )
-    return text.encode()
+    return text.encode("utf-8", "surrogatepass")  # a file name need not be UTF-8
 
 
 def hash_value(value: Any) -> str:

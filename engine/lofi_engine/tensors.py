@@ -27,11 +27,13 @@ def save_tensors(
 
     aside = path.with_name(f".{path.name}")
     contiguous = {name: tensors[name].detach().contiguous() for name in sorted(tensors)}
+    # The library makes files only their owner may read; what is published is for everyone.
+    aside.unlink(missing_ok=True)
+    aside.touch()
+    mode = aside.stat().st_mode
     save_file(contiguous, aside, metadata={"format": "pt", **(metadata or {})})
     _sort_metadata(aside)
-    # The library makes files only their owner may read; what is published is for everyone.
-    path.touch()
-    aside.chmod(path.stat().st_mode)
+    aside.chmod(mode)
     aside.replace(path)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lofi_runtime.command_line import exit_with, run_app
+from lofi_runtime.command_line import exit_with, run_app, stop_on_sigterm
 from lofi_runtime.rpc.definitions import parameters
 from lofi_runtime.version import VERSION
 
@@ -220,6 +220,7 @@ def generate(
     }
     params = {name: value for name, value in given.items() if value is not None}
     settings = _settings(bundle=bundle, models=models, tracks=tracks, threads=threads)
+    stop_on_sigterm()
     with shown_progress(sys.stderr) as progress:
         track = generate_here(params, settings, progress)
     for warning in track.sidecar["warnings"]:

@@ -18,6 +18,7 @@ from lofi_runtime.library import PROCEDURAL, PROCEDURAL_SOURCE, Library
 from lofi_runtime.rpc.connection import Answer, Connection, Wishes
 from lofi_runtime.rpc.definitions import load_schema, notification_names
 from lofi_runtime.rpc.methods import run_method
+from lofi_runtime.rpc.msgpack_rpc import MsgpackCodec
 from lofi_runtime.rpc.transport import UnixListener
 from lofi_runtime.settings import Settings
 from lofi_runtime.tracks import Track, TrackStore
@@ -99,7 +100,8 @@ class Runtime:
             writer.close()
             return
         wishes = Wishes("own", frozenset(notification_names()))
-        client = Connection(next(self._numbers), reader, writer, self._dispatch, wishes)
+        number, codec = next(self._numbers), MsgpackCodec()
+        client = Connection(number, reader, writer, codec, self._dispatch, wishes)
         self.clients[client.number] = client
         try:
             await client.serve()

@@ -31,6 +31,7 @@ from lofi_runtime.errors import (
 from lofi_runtime.generation import Made, Studio, make_track
 
 _PR_SET_PDEATHSIG = 1
+_MOST_STEPS = 200
 
 
 def main(factories: Mapping[str, Factory] = FACTORIES) -> int:
@@ -141,14 +142,14 @@ class _Worker:
         )
 
     def _progress_for(self, number: int) -> Progress:
-        """Return a callback that raises when cancelled and tells each whole percent of a stage."""
+        """Return a callback that raises when cancelled, and tells steps or, of many, percents."""
         told: tuple[str, int] = ("", -1)
 
         def progress(stage: str, done: int, total: int) -> None:
             nonlocal told
             if number in self._cancelled:
                 raise GenerationCancelled(f"task {number} was cancelled")
-            now = stage, 100 * done // max(total, 1)
+            now = stage, done if total <= _MOST_STEPS else 100 * done // total
             if now != told:
                 told = now
                 self._send("progress", number, stage=stage, done=done, total=total)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support.neovim import Editor, end_process, running_editor
 from tests.support.programs import neovims, require
 
@@ -18,10 +19,11 @@ def neovim(request: pytest.FixtureRequest) -> Path:
     return require(request.param)
 
 
-@pytest.fixture
-def newest_neovim() -> Path:
-    """One Neovim, for what cannot depend on the version."""
-    return require(neovims()[-1])
+@pytest.fixture(scope="session", params=neovims())
+def shared_editor(request: pytest.FixtureRequest) -> Iterator[Editor]:
+    """Each supported Neovim, one for many tests: for questions that change nothing in it."""
+    with running_editor(require(request.param)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests.support.neovim import PLUGIN, REPOSITORY, Editor, fake_runtime
 from tests.support.programs import require
 
@@ -35,7 +36,7 @@ def test_nothing_is_loaded_until_a_command_is_used(editor: Editor) -> None:
     assert len((PLUGIN / "plugin" / "lofi.lua").read_text().splitlines()) < 15
 
 
-def test_words_are_the_prompt_and_pairs_are_settings(editor: Editor) -> None:
+def test_words_are_the_prompt_and_pairs_are_settings(shared_editor: Editor) -> None:
     words = [
         "rainy",
         "night",
@@ -45,7 +46,7 @@ def test_words_are_the_prompt_and_pairs_are_settings(editor: Editor) -> None:
         "seed=7",
         "backend=ace-step",
     ]
-    assert parse(editor, *words) == (
+    assert parse(shared_editor, *words) == (
         None,
         {
             "prompt": "rainy night coding",
@@ -57,8 +58,8 @@ def test_words_are_the_prompt_and_pairs_are_settings(editor: Editor) -> None:
     )
 
 
-def test_a_number_in_the_prompt_stays_in_the_prompt(editor: Editor) -> None:
-    assert parse(editor, "jazz", "from", "1962")[1] == {"prompt": "jazz from 1962"}
+def test_a_number_in_the_prompt_stays_in_the_prompt(shared_editor: Editor) -> None:
+    assert parse(shared_editor, "jazz", "from", "1962")[1] == {"prompt": "jazz from 1962"}
 
 
 @pytest.mark.parametrize(
@@ -76,8 +77,10 @@ def test_a_number_in_the_prompt_stays_in_the_prompt(editor: Editor) -> None:
         ([], "say what you want to hear"),
     ],
 )
-def test_a_wrong_word_is_refused_by_name(editor: Editor, words: list[str], problem: str) -> None:
-    assert problem in (parse(editor, *words)[0] or "")
+def test_a_wrong_word_is_refused_by_name(
+    shared_editor: Editor, words: list[str], problem: str
+) -> None:
+    assert problem in (parse(shared_editor, *words)[0] or "")
 
 
 def test_a_refused_command_shows_one_error_and_starts_nothing(editor: Editor) -> None:
@@ -86,22 +89,27 @@ def test_a_refused_command_shows_one_error_and_starts_nothing(editor: Editor) ->
     assert editor.lua("return require('lofi').status().runtime") == "stopped"
 
 
-def test_tab_completes_keys_and_values(editor: Editor) -> None:
-    assert complete(editor, "LofiGenerate rain s") == ["scheduler=", "seed=", "steps=", "style="]
-    assert "duration=" not in complete(editor, "LofiGenerate rain duration=5 ")
-    assert complete(editor, "LofiGenerate rain style=season-0")[5] == "style=SEASON-06"
-    assert complete(editor, "LofiGenerate rain backend=") == [
+def test_tab_completes_keys_and_values(shared_editor: Editor) -> None:
+    assert complete(shared_editor, "LofiGenerate rain s") == [
+        "scheduler=",
+        "seed=",
+        "steps=",
+        "style=",
+    ]
+    assert "duration=" not in complete(shared_editor, "LofiGenerate rain duration=5 ")
+    assert complete(shared_editor, "LofiGenerate rain style=season-0")[5] == "style=SEASON-06"
+    assert complete(shared_editor, "LofiGenerate rain backend=") == [
         "backend=ace_step",
         "backend=procedural",
     ]
-    assert "duration=60" in complete(editor, "LofiGenerate rain duration=")
+    assert "duration=60" in complete(shared_editor, "LofiGenerate rain duration=")
 
 
-def test_the_styles_offered_are_those_of_the_taxonomy(editor: Editor) -> None:
+def test_the_styles_offered_are_those_of_the_taxonomy(shared_editor: Editor) -> None:
     files = sorted((REPOSITORY / "recipes" / "styles").glob("*.yaml"))
     ids = [style["id"] for file in files for style in yaml.safe_load(file.read_text())["styles"]]
     assert len(ids) == 38
-    assert editor.lua("return require('lofi.completion').style_ids()") == sorted(ids)
+    assert shared_editor.lua("return require('lofi.completion').style_ids()") == sorted(ids)
 
 
 def test_status_does_not_start_a_server(editor: Editor, run_folder: Path) -> None:
@@ -125,19 +133,19 @@ def test_log_opens_what_the_server_wrote(editor: Editor, run_folder: Path) -> No
     assert editor.lua("return vim.bo.readonly")
 
 
-def test_help_finds_its_tags(editor: Editor, tmp_path: Path) -> None:
+def test_help_finds_its_tags(shared_editor: Editor, tmp_path: Path) -> None:
     docs = tmp_path / "doc"
     docs.mkdir()
     (docs / "lofi.txt").write_text((PLUGIN / "doc" / "lofi.txt").read_text())
-    editor.command(f"helptags {docs}")
+    shared_editor.command(f"helptags {docs}")
     tags = {line.split("\t")[0] for line in (docs / "tags").read_text().splitlines()}
-    commands = editor.lua(
+    commands = shared_editor.lua(
         "return vim.tbl_filter(function(n) return n:find('^Lofi') end,"
         " vim.tbl_keys(vim.api.nvim_get_commands({})))"
     )
-    functions = editor.lua("return vim.tbl_keys(require('lofi'))")
-    events = editor.lua("return vim.tbl_values(require('lofi.events').NAMES)")
-    settings = editor.lua("return require('lofi.config').keys()")
+    functions = shared_editor.lua("return vim.tbl_keys(require('lofi'))")
+    events = shared_editor.lua("return vim.tbl_values(require('lofi.events').NAMES)")
+    settings = shared_editor.lua("return require('lofi.config').keys()")
     assert {f":{name}" for name in commands} <= tags
     assert {f"lofi.{name}()" for name in functions} <= tags
     assert set(events) <= tags

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.neovim import Editor, executable_script, running_editor
 
 from lofi_runtime.paths import default_socket
+from tests.support.neovim import Editor, executable_script, running_editor
 
 
 def refusal(editor: Editor, settings: object) -> str:
@@ -40,16 +40,18 @@ def config(editor: Editor) -> dict[str, object]:
         ("oops", 'the settings must be a table, not "oops"'),
     ],
 )
-def test_a_wrong_setting_is_refused_by_name(editor: Editor, settings: object, words: str) -> None:
-    assert words in refusal(editor, settings)
+def test_a_wrong_setting_is_refused_by_name(
+    shared_editor: Editor, settings: object, words: str
+) -> None:
+    assert words in refusal(shared_editor, settings)
 
 
-def test_all_faults_come_at_once_and_nothing_changes(editor: Editor) -> None:
-    before = config(editor)
-    message = refusal(editor, {"duration_sec": -1, "notifi": "all", "idle_exit_sec": 5})
+def test_all_faults_come_at_once_and_nothing_changes(shared_editor: Editor) -> None:
+    before = config(shared_editor)
+    message = refusal(shared_editor, {"duration_sec": -1, "notifi": "all", "idle_exit_sec": 5})
     assert len(message.splitlines()) == 2
     assert "did you mean 'notify'?" in message
-    assert config(editor) == before
+    assert config(shared_editor) == before
 
 
 def test_the_default_socket_is_the_runtimes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.support.fake_runtime import TRACK_ID
 from tests.support.neovim import Editor, fake_runtime, is_alive, wait_until
 
@@ -244,6 +245,8 @@ def test_a_handlers_error_is_shown_and_stops_nobody(editor: Editor) -> None:
     assert "broken handler" in editor.shown()[0]
 
 
-def test_an_unknown_event_is_refused_by_name(editor: Editor) -> None:
-    message = editor.lua("return select(2, pcall(require('lofi').on, 'generation_done', print))")
+def test_an_unknown_event_is_refused_by_name(shared_editor: Editor) -> None:
+    message = shared_editor.lua(
+        "return select(2, pcall(require('lofi').on, 'generation_done', print))"
+    )
     assert "'generation_done' is not an event; did you mean 'generation_" in message

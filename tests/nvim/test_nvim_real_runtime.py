@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from tests.support.neovim import Editor, end_process, is_alive, running_editor, wait_until
 
 LOFI_RUNTIME = Path(sys.prefix) / "bin" / "lofi-runtime"

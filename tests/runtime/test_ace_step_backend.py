@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.tiny_bundle import NAME, make_tiny_bundle
 
 from lofi_runtime.ace_step import AceStepBackend
 from lofi_runtime.backend import Request
 from lofi_runtime.bundle import MANIFEST_NAME, Bundle, open_bundle
 from lofi_runtime.errors import BackendError, GenerationCancelled
+from tests.support.tiny_bundle import NAME, make_tiny_bundle
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 REQUEST = Request("lofi rain, piano", duration_sec=2, seed=42, inference_steps=6)

@@ -4,10 +4,10 @@ import json
 import shutil
 
 import pytest
-from tests.support.tiny_bundle import NAME, make_tiny_bundle
 
 from lofi_runtime.bundle import MANIFEST_NAME, REQUIRED_FILES, open_bundle
 from lofi_runtime.errors import BundleError
+from tests.support.tiny_bundle import NAME, make_tiny_bundle
 
 
 @pytest.fixture(scope="module")

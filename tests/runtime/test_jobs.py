@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def test_percent_never_falls_and_stops_at_99() -> None:
             seen.append(meter.percent)
     assert seen == sorted(seen)
     assert seen[-1] == 99
-    assert max(b - a for a, b in zip(seen, seen[1:], strict=False)) <= 5
+    assert max(b - a for a, b in pairwise(seen)) <= 5
 
 
 def test_stages_that_alternate_or_are_unknown_do_not_turn_progress_back() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lofi_runtime.rpc.msgpack_rpc import FrameError, MsgpackCodec
+from lofi_runtime.rpc.messages import FrameError
+from lofi_runtime.rpc.msgpack_rpc import MsgpackCodec
 
 
 def feed(data: bytes) -> list[tuple[int | None, str, dict[str, object]]]:

@@ -151,8 +151,8 @@ def test_cancel_stops_within_a_step(tmp_path: Path) -> None:
 
         with pytest.raises(GenerationCancelled):
             await worker.generate(task(tmp_path, "slow"), cancel_at_the_third)
-        # Progress counts whole percents of 200 steps, so one may pass unseen.
-        assert max(steps) <= 5
+        # The cancel may arrive when the step after the third already runs.
+        assert max(steps) <= 4
 
     with_worker(work)
 

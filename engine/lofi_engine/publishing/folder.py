@@ -53,34 +53,44 @@ def deliver(parcel: Parcel, target: Path) -> tuple[str, ...]:
             hint="publish to another folder, or move the file away",
         ) from error
     index = _read_index(target)
+    waiting = set(index.get("pending", []))
     for name in (*parcel.folders, *parcel.pages):
-        _refuse_foreign(target, name, index)
-    delivered: dict[str, str] = {}
+        _refuse_foreign(target, name, waiting | set(index.get("files", {})))
     # Named in the index before they lie there: an interrupted delivery stays ours to repeat.
-    announced = [*parcel.folders, *parcel.pages]
-    _write_index(target, index | {"pending": sorted({*index.get("pending", []), *announced})})
+    waiting |= set(_files_of(parcel))
+    _write_index(target, index | {"format": INDEX_FORMAT, "pending": sorted(waiting)})
     for name, folder in parcel.folders.items():
         _swap_in(folder, target / name)
-        for path in sorted((target / name).rglob("*")):
-            if path.is_file():
-                delivered[path.relative_to(target).as_posix()] = content_hash(path)
     for name, text in parcel.pages.items():
         _write_whole(target / name, text)
-        delivered[name] = content_hash(target / name)
-    kept = {
-        name: digest
-        for name, digest in index.get("files", {}).items()
-        if name.split("/")[0] not in announced
-    }
+    delivered = {file: content_hash(target / file) for file in _files_of(parcel)}
+
+    def of_others(file: str) -> bool:
+        top = file.split("/")[0]
+        return top not in parcel.folders and top not in parcel.pages
+
+    kept = {file: digest for file, digest in index.get("files", {}).items() if of_others(file)}
+    still_waiting = sorted(filter(of_others, waiting))
     _write_index(
         target,
         {
             "format": INDEX_FORMAT,
             "bundles": {**index.get("bundles", {}), **parcel.entries},
             "files": dict(sorted({**kept, **delivered}.items())),
+            **({"pending": still_waiting} if still_waiting else {}),
         },
     )
     return tuple(sorted([*delivered, INDEX_NAME]))
+
+
+def _files_of(parcel: Parcel) -> list[str]:
+    inside = [
+        f"{name}/{path.relative_to(folder).as_posix()}"
+        for name, folder in parcel.folders.items()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    return [*inside, *parcel.pages]
 
 
 def _read_index(target: Path) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def _read_index(target: Path) -> dict[str, Any]:
         return {}
     except ValueError:
         index = None
-    if not isinstance(index, dict) or index.get("format", INDEX_FORMAT) != INDEX_FORMAT:
+    if not isinstance(index, dict) or not _is_ours(index):
         raise StageError(
             f"publish.to: {path} is not an index this version wrote",
             hint="publish to another folder, or move the file away",
@@ -99,13 +109,25 @@ def _read_index(target: Path) -> dict[str, Any]:
     return index
 
 
-def _refuse_foreign(target: Path, name: str, index: Mapping[str, Any]) -> None:
-    tops = {file.split("/")[0] for file in index.get("files", {})}
-    if (target / name).exists() and name not in tops | set(index.get("pending", [])):
-        raise StageError(
-            f"publish.to: {target / name} was not published by lofi-recipe",
-            hint="publish to another folder, or move it away",
-        )
+def _is_ours(index: Mapping[str, Any]) -> bool:
+    kinds = {"bundles": dict, "files": dict, "pending": list}
+    return index.get("format") == INDEX_FORMAT and all(
+        isinstance(index.get(key, kind()), kind) for key, kind in kinds.items()
+    )
+
+
+def _refuse_foreign(target: Path, name: str, ours: set[str]) -> None:
+    """Refuse to replace `name` where it, or a file in it, was put there by someone else."""
+    place = target / name
+    there = [path for path in sorted(place.rglob("*")) if not path.is_dir()]
+    if place.exists() and name not in {file.split("/")[0] for file in ours}:
+        there = [place]
+    for path in there:
+        if path.relative_to(target).as_posix() not in ours:
+            raise StageError(
+                f"publish.to: {path} was not published by lofi-recipe",
+                hint="publish to another folder, or move it away",
+            )
 
 
 def _swap_in(source: Path, place: Path) -> None:

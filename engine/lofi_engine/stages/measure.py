@@ -132,7 +132,7 @@ def _check_gates(quality: Mapping[str, Any], bounds: Mapping[str, float]) -> Non
     failed = []
     for name, bound in bounds.items():
         distance = quality[name]["latent_distance"]["mean"]
-        if distance > bound:
+        if not distance <= bound:  # also when it is not a number
             failed.append(
                 f"measure: variant {name}: its latent distance from float32 is {distance:.4g}, "
                 f"measure.max_distance.{name} allows {bound:g} - give it more bytes or bits, or "

@@ -78,7 +78,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         "scale": scale_of(settings.lora),
     }
     context.emit(3, 3, "proofs", f"error {proof['merge_error']:.1e}")
-    if proof["merge_error"] > MAX_MERGE_ERROR:
+    if not proof["merge_error"] <= MAX_MERGE_ERROR:  # also when it is not a number
         raise StageError(
             f"merge: the merged network differs from base plus adapter by "
             f"{proof['merge_error']:.2e}, allowed {MAX_MERGE_ERROR:.0e}",

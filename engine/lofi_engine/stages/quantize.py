@@ -17,7 +17,7 @@ from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 
 if TYPE_CHECKING:
-    from lofi_engine.quantization.build import Bundle
+    from lofi_engine.quantization.work import Bundle
 
 VERSION = 1
 
@@ -57,19 +57,17 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     for name, variant in settings.variants.items():
         check_variant(name, variant, components)
     total = len(graphs) * len(settings.variants)
-    done = 0
-
-    def report(message: str) -> None:
-        nonlocal done
-        done += 1
-        context.emit(done, total, "graphs", message)
-
     context.emit(0, total, "graphs", "running the float32 graphs")
     bundle = _open_bundle(source, graphs, others)
     facts: dict[str, int] = {}
-    for name, variant in settings.variants.items():
+    for number, (name, variant) in enumerate(settings.variants.items()):
         folder = context.work / name
         folder.mkdir()
+        before = number * len(graphs)
+
+        def report(stored: int, message: str, before: int = before) -> None:
+            context.emit(before + stored, total, "graphs", message)
+
         record = build_variant(name, variant, bundle, folder, report)
         text = json.dumps(record, indent=1) + "\n"
         (folder / RECORD_FILE).write_text(text, encoding="utf-8")
@@ -91,7 +89,7 @@ def _read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _open_bundle(folder: Path, graphs: tuple[str, ...], others: tuple[str, ...]) -> Bundle:
     from lofi_engine.onnx_graphs.examples import EXAMPLES_FILE, load_examples
     from lofi_engine.onnx_graphs.sessions import GraphSession
-    from lofi_engine.quantization.build import Bundle
+    from lofi_engine.quantization.work import Bundle
 
     examples = load_examples(folder / EXAMPLES_FILE)
     references = {}

@@ -7,10 +7,12 @@ base itself; the training loss is not looked at.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
@@ -41,7 +43,11 @@ def sources(recipe: model.Recipe) -> tuple[Path, ...]:
 
 
 def run(context: StageContext, settings: Settings) -> Outcome:
-    """Score every checkpoint and copy the best one's adapter to `adapter/`."""
+    """Score every checkpoint and copy the best one's adapter to `adapter/`.
+
+    Raises:
+        StageError: a checkpoint's error is not a number, or it does not fit the base.
+    """
     import torch
 
     from lofi_engine.training.adapters import (
@@ -77,6 +83,12 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     for number, place in enumerate(places):
         set_adapter_weights(model_with_adapter, load_adapter_weights(place))
         errors[place.name] = score()
+        if not math.isfinite(errors[place.name]):
+            raise StageError(
+                f"select: the error of {place.name} on the {judged_on} tracks is "
+                f"{errors[place.name]}",
+                hint="train again with a lower training.learning_rate",
+            )
         context.emit(
             number + 1, len(places), "checkpoints", f"{place.name}: {errors[place.name]:.5f}"
         )

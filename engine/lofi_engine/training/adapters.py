@@ -34,18 +34,13 @@ def add_adapter(transformer: torch.nn.Module, lora: Lora, seed: int) -> PeftMode
     """Put a fresh adapter on `transformer` (in place) and return the PEFT model around it.
 
     Raises:
-        StageError: a target names no module of this base.
+        StageError: a target names no module of this base, or one that takes no adapter.
     """
     import torch
     from peft import LoraConfig, get_peft_model
 
-    names = [name for name, _module in transformer.named_modules()]
     for target in lora.targets:
-        if not any(name == target or name.endswith(f".{target}") for name in names):
-            raise StageError(
-                f"lora.targets: '{target}' names no module of this base",
-                hint="see the recipe reference for the modules that take adapters",
-            )
+        _check_target(transformer, target)
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,  # PEFT takes fractions too
@@ -57,6 +52,25 @@ def add_adapter(transformer: torch.nn.Module, lora: Lora, seed: int) -> PeftMode
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return get_peft_model(transformer, config)
+
+
+def _check_target(transformer: torch.nn.Module, target: str) -> None:
+    from torch.nn import Conv1d, Conv2d, Embedding, Linear
+
+    named = [
+        module
+        for name, module in transformer.named_modules()
+        if name == target or name.endswith(f".{target}")
+    ]
+    hint = "see the recipe reference for the modules that take adapters"
+    if not named:
+        raise StageError(f"lora.targets: '{target}' names no module of this base", hint=hint)
+    for module in named:
+        if not isinstance(module, Linear | Conv1d | Conv2d | Embedding):
+            raise StageError(
+                f"lora.targets: '{target}' names a {type(module).__name__}, which takes no adapter",
+                hint=hint,
+            )
 
 
 def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
@@ -71,15 +85,19 @@ def set_adapter_weights(model: PeftModel, weights: Mapping[str, torch.Tensor]) -
     """Put weights back into a PEFT model.
 
     Raises:
-        StageError: names are missing or unknown; PEFT itself would load nothing in silence.
+        StageError: names are missing or unknown (PEFT itself would load nothing in silence), or
+            a shape differs.
     """
     from peft import set_peft_model_state_dict
 
-    known, given = set(adapter_weights(model)), set(weights)
-    if known != given:
-        stray = sorted(known ^ given)
+    known = {name: tuple(tensor.shape) for name, tensor in adapter_weights(model).items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    stray = sorted(known.keys() ^ given.keys())
+    what = "names" if stray else "shapes"
+    stray = stray or sorted(name for name, shape in known.items() if given[name] != shape)
+    if stray:
         raise StageError(
-            f"the adapter does not fit this base: {len(stray)} names differ, first '{stray[0]}'",
+            f"the adapter does not fit this base: {len(stray)} {what} differ, first '{stray[0]}'",
             hint="train it again on this base",
         )
     set_peft_model_state_dict(model, dict(weights))
@@ -119,9 +137,9 @@ def save_adapter(
     }
     text = json.dumps(config, indent=1, sort_keys=True)
     (folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
+    # ACE-Step loads it into the transformer itself (`prefix=None`): no name goes before its own.
     diffusers_form = {
-        f"transformer.{name.removeprefix('base_model.model.')}": tensor
-        for name, tensor in weights.items()
+        name.removeprefix("base_model.model."): tensor for name, tensor in weights.items()
     }
     metadata = {"lora_adapter_metadata": json.dumps(config, sort_keys=True), **stated}
     save_tensors(folder / DIFFUSERS_WEIGHTS, diffusers_form, metadata)

@@ -102,7 +102,7 @@ def read_checkpoint(place: Path) -> Checkpoint:
             losses=tuple(loop["losses"]),
             threads=loop["threads"],
         )
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise StageError(
             f"{place}: the checkpoint is damaged ({error})",
             hint="delete this folder to go on from the one before it",

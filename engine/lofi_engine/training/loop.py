@@ -99,13 +99,14 @@ class Trainer:
             loss = self._loss() / self.settings.accumulate
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
-        if not math.isfinite(total):
-            raise StageError(
-                f"training: the loss at step {step} is {total}",
-                hint="lower training.learning_rate or use precision fp32",
-            )
         parts = [part for group in optimizer.param_groups for part in group["params"]]
-        torch.nn.utils.clip_grad_norm_(parts, self.settings.clip_grad_norm)
+        norm = float(torch.nn.utils.clip_grad_norm_(parts, self.settings.clip_grad_norm))
+        for what, value in (("loss", total), ("gradient's norm", norm)):
+            if not math.isfinite(value):
+                raise StageError(
+                    f"training: the {what} at step {step} is {value}",
+                    hint="lower training.learning_rate or use precision fp32",
+                )
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, self.settings)
         optimizer.step()

@@ -1,7 +1,7 @@
 """A decoded waveform made ready to play: 48 kHz, exact duration, even loudness, safe peaks.
 
 The chain: resample (soxr HQ), cut to the duration, bring to `TARGET_LUFS` (by at most
-`MAX_GAIN_DB`), limit peaks to `CEILING_DBFS` with 5 ms of look-ahead, fade both ends.
+`MAX_GAIN_DB`), limit peaks to `CEILING_DBFS` with 4 ms of look-ahead, fade both ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lofi_runtime.backend import SAMPLE_RATE, Audio
 from lofi_runtime.errors import BackendError
-from lofi_runtime.pipeline.loudness import integrated_loudness
+from lofi_runtime.loudness import integrated_loudness, limit
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,7 +21,6 @@ CEILING_DBFS = -1.0
 FADE_IN_SEC = 0.005
 FADE_OUT_SEC = 0.05
 
-_LIMITER_WINDOW = 481  # samples, odd: 10 ms around each
 _FULL_SCALE = 0.999
 _CLIPPED_SHARE = 1e-3
 _SILENT_PEAK = 1e-4
@@ -110,21 +109,11 @@ def _loudness_gain(samples: Floats, target_lufs: float) -> np.float32:
 
 
 def _limit(samples: Floats) -> Floats:
-    """Lower the gain around every peak above the ceiling.
-
-    The least gain needed within the window, averaged over the same window, is at no sample above
-    what that sample needs.
-    """
-    ceiling = np.float32(10.0 ** (CEILING_DBFS / 20.0))
-    peaks = np.abs(samples).max(axis=0)
-    if not (peaks > ceiling).any():
-        return samples
-    from scipy.ndimage import minimum_filter1d, uniform_filter1d
-
-    needed = np.minimum(1.0, ceiling / np.maximum(peaks, ceiling)).astype(np.float64)
-    gain = uniform_filter1d(minimum_filter1d(needed, _LIMITER_WINDOW), _LIMITER_WINDOW)
-    limited: Floats = (samples * gain).astype(np.float32)
-    return limited.clip(-ceiling, ceiling)
+    """Hold the peaks at the ceiling; rounding may leave a hair above it, which is cut."""
+    ceiling = float(np.float32(10.0 ** (CEILING_DBFS / 20.0)))
+    limited = np.array(samples, dtype=np.float32)
+    limit(limited, ceiling)
+    return limited.clip(-ceiling, ceiling, out=limited)
 
 
 def _fade(samples: Floats) -> Floats:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lofi_runtime.rpc.errors import RpcError
-from lofi_runtime.rpc.msgpack_rpc import FrameError, Incoming, MsgpackCodec
+from lofi_runtime.rpc.messages import Codec, FrameError, Incoming
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class Connection:
         number: its id; never used twice.
         reader: what it sends.
         writer: to it.
+        codec: its framing.
         dispatch: runs its requests.
         wishes: what it gets before it subscribes.
     """
@@ -77,6 +78,7 @@ class Connection:
         number: int,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        codec: Codec,
         dispatch: Dispatch,
         wishes: Wishes,
     ) -> None:
@@ -85,7 +87,7 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._dispatch = dispatch
-        self._codec = MsgpackCodec()
+        self._codec = codec
 
     async def serve(self) -> None:
         """Answer until the client leaves or sends what is no message."""
@@ -94,6 +96,8 @@ class Connection:
                 for incoming in self._codec.feed(data):
                     self._handle(incoming)
                     await self._writer.drain()
+                    # One client's thousand requests must not hold up the others' events.
+                    await asyncio.sleep(0)
         except FrameError as error:
             log.warning("client %d: %s; its connection is closed", self.number, error)
         except ConnectionError:

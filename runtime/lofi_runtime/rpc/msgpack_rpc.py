@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.rpc.messages import FrameError, Incoming
 
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 MAX_ID = 2**63 - 1
@@ -25,27 +25,6 @@ _LIMITS = {
     "max_map_len": 1024,
     "max_ext_len": 0,
 }
-
-
-class FrameError(Exception):
-    """The bytes are no message: nothing after them can be trusted, the connection ends."""
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A request or a notification from a peer.
-
-    Args:
-        id: None for a notification, which gets no answer.
-        method: as it came.
-        params: the map; empty when none was sent.
-        problem: set when the message can be answered only with this refusal.
-    """
-
-    id: int | None
-    method: str
-    params: dict[str, Any]
-    problem: RpcError | None = None
 
 
 class MsgpackCodec:

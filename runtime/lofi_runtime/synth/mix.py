@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lofi_runtime.backend import SAMPLE_RATE
-from lofi_runtime.synth.loudness import limit, loudness_lufs
+from lofi_runtime.loudness import integrated_loudness, limit
 from lofi_runtime.synth.voices.common import as_samples
 
 Samples = npt.NDArray[np.float32]
@@ -199,7 +199,7 @@ def tone(bus: Samples, cutoff_hz: float) -> None:
 def master(bus: Samples) -> None:
     """Bring `bus` to `TARGET_LUFS` with peaks below -1 dBFS, in place."""
     for _ in range(2):
-        measured = loudness_lufs(bus)
+        measured = integrated_loudness(bus)
         if measured <= -70.0:
             peak = float(np.abs(bus).max(initial=0.0))
             bus *= np.float32(0.25 / peak if peak > 1e-6 else 1.0)

@@ -6,7 +6,14 @@ import pytest
 
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form, fit_block
-from lofi_engine.quantization.rules import check_variant, component_bits, plan_forms
+from lofi_engine.quantization.methods import BUILT_METHODS
+from lofi_engine.quantization.nbits import METHODS
+from lofi_engine.quantization.rules import (
+    EIGHT_BITS,
+    check_variant,
+    component_bits,
+    plan_forms,
+)
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
 
@@ -39,6 +46,10 @@ def test_a_common_variant_is_accepted(variant):
 @pytest.mark.parametrize("method", ["", "auto", "dynamic", "weight-only", "rtn", "hqq", "k-quant"])
 def test_an_int8_variant_takes_either_8_bit_form_or_a_method_for_4_bits(method):
     check_variant("int8", replace(INT8, method=method), COMPONENTS)
+
+
+def test_the_list_a_recipe_is_checked_against_is_what_can_be_built():
+    assert {"auto", *EIGHT_BITS, *METHODS} == BUILT_METHODS
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ def test_every_variant_is_a_whole_bundle_that_runs(plain):
         assert {path.name for path in (work / name).iterdir()} == wanted | {"record.json"}
         for graph, inputs in examples.items():
             onnxruntime.InferenceSession(work / name / f"{graph}.onnx").run(None, inputs)
-    assert [event.done for event in events] == list(range(16))
+    done = [event.done for event in events]
+    assert done == sorted(done)
+    assert set(done) == set(range(16))
+    assert {event.total for event in events} == {15}
     assert outcome.measured_files == {f"{name}/record.json" for name in PLAIN}
 
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.tiny_bundle import tiny_lyric_vocabulary_json
 
 from lofi_runtime.pipeline.lyrics import LyricTokenizer, is_instrumental
+from tests.support.tiny_bundle import tiny_lyric_vocabulary_json
 
 GOLDEN = json.loads(
     (Path(__file__).parents[2] / "golden" / "lyric_tokens_en.json").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lofi_runtime.errors import BackendError
-from lofi_runtime.pipeline.loudness import integrated_loudness
+from lofi_runtime.loudness import integrated_loudness
 from lofi_runtime.pipeline.master import CEILING_DBFS, TARGET_LUFS, master
 
 CEILING = 10 ** (CEILING_DBFS / 20)

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from tests.support.tiny_bundle import tiny_tokenizer_json
 
 from lofi_runtime.pipeline.text import TextTokenizer
+from tests.support.tiny_bundle import tiny_tokenizer_json
 
 END, PAD = 1, 0
 

@@ -21,10 +21,9 @@ RUNS = load_file(GOLDEN / "trajectory_small.safetensors")
 
 @pytest.fixture(scope="module")
 def transformer():
-    from tests.golden.fill import fill_
-
     from lofi_engine.models.ace_step_v1.config import LyricEncoderConfig, TransformerConfig
     from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
+    from tests.golden.fill import fill_
 
     read = json.loads((GOLDEN / "transformer_small.json").read_text(encoding="utf-8"))
     config = replace(

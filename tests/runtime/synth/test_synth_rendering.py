@@ -16,8 +16,8 @@ from synth_hearing import (
     tempo_bpm,
 )
 
+from lofi_runtime.loudness import integrated_loudness
 from lofi_runtime.synth import compose, render
-from lofi_runtime.synth.loudness import loudness_lufs
 
 
 @functools.cache
@@ -89,7 +89,7 @@ def test_a_track_is_level_wide_and_clean(style):
     assert samples.dtype == np.float32
     assert samples.shape == (2, 12 * RATE)
     assert np.isfinite(samples).all()
-    assert -18.0 < loudness_lufs(samples) < -14.0
+    assert -18.0 < integrated_loudness(samples) < -14.0
     loudest = np.abs(samples).max(axis=0).argmax()
     near = samples[:, max(loudest - RATE, 0) : loudest + RATE]
     assert db(np.abs(resample_poly(near, 4, 1, axis=1)).max()) <= -1.0
@@ -156,7 +156,7 @@ def test_the_length_is_exact_even_for_odd_durations():
 )
 def test_any_text_makes_music(prompt):
     samples = render(compose(prompt, seed=7, duration_sec=5))
-    assert -20.0 < loudness_lufs(samples) < -12.0
+    assert -20.0 < integrated_loudness(samples) < -12.0
 
 
 def test_progress_is_told_between_parts_and_may_stop_the_work():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lofi_runtime.pipeline.loudness import SAMPLE_RATE, integrated_loudness
+from lofi_runtime.loudness import SAMPLE_RATE, integrated_loudness
 
 
 def tone(level_dbfs, seconds=5, frequency=997):
