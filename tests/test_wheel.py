@@ -36,9 +36,7 @@ def environment(tmp_path_factory):
     (wheel,) = folder.glob("lofi_recipe-*.whl")
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
-    call(
-        python, "-m", "pip", "install", "-c", ROOT / "constraints.txt", wheel, cwd=folder
-    )
+    call(python, "-m", "pip", "install", "-c", ROOT / "constraints.txt", wheel, cwd=folder)
     return python.parent
 
 

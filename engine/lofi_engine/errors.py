@@ -9,21 +9,7 @@ LofiError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from lofi_runtime.errors import LofiError
-
-
-class ManyProblemsError(LofiError):
-    """Several problems reported at once, one line each.
-
-    Args:
-        problems: the finished lines, in the order they should be read.
-    """
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+from lofi_runtime.errors import LofiError, ManyProblemsError
 
 
 class RecipeError(ManyProblemsError):

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
-from lofi_engine.errors import NeedsError
-from lofi_engine.quantization.methods import BUILT_METHODS
+from lofi_engine.errors import NeedsError, StageError
+from lofi_engine.quantization.rules import check_variant
 from lofi_engine.recipe.model import Recipe
+from lofi_runtime.bundle import REQUIRED_FILES
 from lofi_runtime.version import VERSION
 
 GB = 1_000_000_000
@@ -25,6 +26,8 @@ ENGINE_PACKAGES = (
     "lameenc", "mutagen",
 )  # fmt: skip
 """What the extra `[engine]` adds, by import name."""
+
+COMPONENTS = tuple(Path(name).stem for name in REQUIRED_FILES if name.endswith(".onnx"))
 
 FULL_SIZE_DISK_BYTES = 60 * GB
 """Base 7.7, merged float32 13.2, graphs float32 12.2, four variants about 14, data about 10."""
@@ -149,11 +152,10 @@ def _not_built(recipe: Recipe) -> Iterator[str]:
                 "or wait for the version that does"
             )
     for name, variant in recipe.variants.items():
-        if variant.method not in BUILT_METHODS:
-            yield (
-                f"variants.{name}.method: '{variant.method}' is not built in lofi-recipe {VERSION} "
-                f"- use one of {', '.join(sorted(BUILT_METHODS))}"
-            )
+        try:
+            check_variant(name, variant, COMPONENTS)
+        except StageError as error:  # days of training come before the stage that would say so
+            yield str(error)
     if recipe.execution.engine != "local":
         yield f"execution.engine: '{recipe.execution.engine}' is not built in {VERSION} - use local"
 

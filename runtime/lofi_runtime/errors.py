@@ -3,6 +3,7 @@
     LofiError               something a user can mend; one line, exit code 1
     |- BundleError          a variant's folder is missing, damaged or of another format
     |- BackendError         a backend cannot generate: not installed, failed to load, crashed
+    |- StyleError           a taxonomy is wrong, or there is no such style
     |- AudioWriteError      a finished track could not be written
     |- RpcError             a request the server refuses; carries its code (see rpc.errors)
     |- GenerationCancelled  the user asked to stop; not a failure, but it ends the work
@@ -12,6 +13,8 @@ Anything else that reaches the top is a bug: log file, exit code 3.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class LofiError(Exception):
@@ -28,6 +31,22 @@ class LofiError(Exception):
         super().__init__(f"{message} - {hint}" if hint else message)
         self.message = message
         self.hint = hint
+
+
+class ManyProblemsError(LofiError):
+    """Several problems reported at once, one line each.
+
+    Args:
+        problems: the finished lines, in the order they should be read.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class StyleError(ManyProblemsError):
+    """A taxonomy is wrong, or there is no such style; one line a problem."""
 
 
 class BundleError(LofiError):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from lofi_runtime.errors import StyleError
 from lofi_runtime.library import AUTO, PROCEDURAL, Library, Source
 from lofi_runtime.rpc.errors import RpcError
-from lofi_runtime.styles import find_style, style_tags
+from lofi_runtime.styles.prompts import style_tags
+from lofi_runtime.styles.taxonomy import Style, find_style, load_styles
 from lofi_runtime.tracks import TrackSpec
 
 RANDOM_SEED_LIMIT = 2**31
@@ -25,7 +28,7 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
         RpcError: the backend is not installed, the duration is outside its range, or there is no
             such style.
     """
-    style = find_style(params["style"])
+    style = _style(params["style"])
     source = library.pick(params.get("backend"), params.get("precision", AUTO))
     duration_sec = params["duration_sec"]
     if not source.min_duration_sec <= duration_sec <= source.max_duration_sec:
@@ -34,7 +37,8 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
             f"duration_sec: {duration_sec} is outside {source.min_duration_sec} to "
             f"{source.max_duration_sec}, the range of backend {source.backend!r}",
         )
-    seed = params.get("seed")
+    given = params.get("seed")
+    seed = secrets.randbelow(RANDOM_SEED_LIMIT) if given is None else int(given)
     shape: dict[str, Any] = {}
     # The synthesiser does not denoise: asking it for more steps makes the same track.
     if source.backend != PROCEDURAL:
@@ -42,12 +46,12 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
             "inference_steps": params["inference_steps"],
             "scheduler": params["scheduler"],
             "guidance_scale": float(params["guidance_scale"]),
-            "style_tags": style_tags(style, params["prompt"]) if style else "",
+            "style_tags": style_tags(style, params["prompt"], seed) if style else "",
         }
     spec = TrackSpec(
         prompt=params["prompt"],
         duration_sec=duration_sec,
-        seed=secrets.randbelow(RANDOM_SEED_LIMIT) if seed is None else seed,
+        seed=seed,
         lyrics=params["lyrics"],
         style=params["style"],
         backend=source.backend,
@@ -56,3 +60,22 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
         **shape,
     )
     return spec, source
+
+
+def _style(style_id: str) -> Style | None:
+    """Find the style a request names; None for an empty id.
+
+    Raises:
+        RpcError: INVALID_STYLE, names the nearest one.
+    """
+    if not style_id:
+        return None
+    try:
+        return find_style(_shipped(), style_id, "style")
+    except StyleError as error:
+        raise RpcError("INVALID_STYLE", str(error)) from error
+
+
+@cache
+def _shipped() -> Mapping[str, Style]:
+    return load_styles()

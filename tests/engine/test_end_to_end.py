@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.support.audio_folder import LIMITS, make_audio_folder
-from tests.support.finished_run import artifacts_of, lofi_recipe
-from tests.support.recipes import write_recipe
 
 from lofi_engine.plan import PIPELINE
 from lofi_engine.run import RUNS
 from lofi_runtime.bundle import open_bundle
+from tests.support.audio_folder import LIMITS, make_audio_folder
+from tests.support.finished_run import artifacts_of, lofi_recipe
+from tests.support.recipes import write_recipe
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,14 +3,14 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.support.finished_run import lofi_recipe
-from tests.support.recipes import make_recipe
 
 from lofi_engine import needs
 from lofi_engine.errors import NeedsError
 from lofi_engine.needs import check_needs
 from lofi_engine.recipe.load import load_recipe
 from lofi_runtime.shared_data import shared_folder
+from tests.support.finished_run import lofi_recipe
+from tests.support.recipes import make_recipe
 
 
 def test_the_starter_recipe_needs_nothing():
@@ -40,7 +40,7 @@ def test_the_full_recipe_lists_everything_missing_at_once_within_five_seconds():
         ({"publish": {"to": "hf:me/models"}}, "publish.to: lofi-recipe 0.1.0 publishes to folders"),
         (
             {"variants": {"int4": {"weights": "int4", "method": "awq"}}},
-            "variants.int4.method: 'awq' is not built in lofi-recipe 0.1.0",
+            "variant int4: method 'awq' is not built yet in 0.1.0 - use rtn, hqq or k-quant",
         ),
     ],
 )

@@ -3,14 +3,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.support.dummy_stages import PIPELINE, DummyStage, dummy_stages
-from tests.support.recipes import make_recipe
-
 from lofi_engine.fingerprints import Fingerprints
 from lofi_engine.lookup import difference, look_up
 from lofi_engine.plan import PIPELINE as REAL_PIPELINE
 from lofi_engine.plan import plan, stage_seed
 from lofi_engine.stages.registry import STAGES
+from tests.support.dummy_stages import PIPELINE, DummyStage, dummy_stages
+from tests.support.recipes import make_recipe
 
 
 def keys(planned):

@@ -7,8 +7,6 @@ import sys
 import textwrap
 
 import pytest
-from tests.support.dummy_stages import PIPELINE, dummy_stages
-from tests.support.recipes import make_recipe
 
 from lofi_engine.artifact import RECORD_NAME
 from lofi_engine.errors import StageError
@@ -16,6 +14,8 @@ from lofi_engine.events import Event
 from lofi_engine.lookup import look_up
 from lofi_engine.plan import plan
 from lofi_engine.run import Choice, exclusive, plan_states, run, runs_folder
+from tests.support.dummy_stages import PIPELINE, dummy_stages
+from tests.support.recipes import make_recipe
 
 
 def states_of(recipe, stages):

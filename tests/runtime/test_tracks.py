@@ -15,7 +15,7 @@ from lofi_runtime.requests import specify
 from lofi_runtime.rpc.definitions import parameters
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.rpc.schema import check_params
-from lofi_runtime.styles import load_styles
+from lofi_runtime.styles.taxonomy import load_styles
 from lofi_runtime.tracks import Track, TrackSpec, TrackStore
 from tests.support.tiny_bundle import make_tiny_bundle
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tests.support.exported_tiny import TINY
 
 from lofi_engine.models.family import Base
 from lofi_engine.models.loading import load_base
@@ -21,6 +20,7 @@ from lofi_engine.training.adapters import add_adapter
 from lofi_engine.training.batches import Sampler
 from lofi_engine.training.encoded import EncodedTrack, Features, write_index, write_shard
 from lofi_engine.training.loop import Trainer
+from tests.support.exported_tiny import TINY
 
 LORA = Lora(r=4, alpha=8.0, rslora=True, targets=("to_q", "to_k", "to_v", "to_out.0"))
 TRAINING = Training(

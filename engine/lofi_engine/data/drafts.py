@@ -13,8 +13,8 @@ from lofi_engine.data.license import SYNTHESISED, Terms, judge
 from lofi_engine.data.prepare import FileJob, Job, SynthJob
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Licenses, Quality, Source, Synth
-from lofi_engine.styles.prompts import draw, expand_style
-from lofi_engine.styles.taxonomy import Style, find_style
+from lofi_runtime.styles.prompts import draw, expand_style
+from lofi_runtime.styles.taxonomy import Style, find_style
 
 SYNTH_FOLDER = "synth"
 _SEED_LIMIT = 2**53  # what every client of the synthesiser can write

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lofi_engine.errors import ManyProblemsError, StageError
+from lofi_engine.errors import StageError
+from lofi_runtime.errors import ManyProblemsError
 from lofi_runtime.shared_data import shared_folder
 
 SCHEMA_NAME = "sources.v1.schema.json"

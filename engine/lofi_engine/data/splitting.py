@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lofi_engine.styles.prompts import draw
+from lofi_runtime.styles.prompts import draw
 
 MIN_TRACKS = 2
 """With fewer there is nothing to hold out."""

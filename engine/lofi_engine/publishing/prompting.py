@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lofi_engine.styles.prompts import expand_style
-from lofi_engine.styles.taxonomy import CATEGORIES, GROUPS, Style
+from lofi_runtime.styles.prompts import expand_style
+from lofi_runtime.styles.taxonomy import CATEGORIES, GROUPS, Style
 
 
 def prompting_guide(styles: Mapping[str, Style], seed: int) -> str:

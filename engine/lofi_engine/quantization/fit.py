@@ -7,7 +7,9 @@ spare lifts those that gain most, as long as its decoder stays what its name say
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lofi_engine.quantization.budget import Choice, choose_narrow, choose_wide
 from lofi_engine.quantization.coverage import MIN_COVERAGE
@@ -16,6 +18,10 @@ from lofi_engine.quantization.rewrite import load_graph
 from lofi_engine.quantization.rules import FLOOR_BITS, wanted_form
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.quantization.work import GATED, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 NODE_BYTES = 512
 """How much a changed weight may add to its graph besides its tensors: names, nodes, attributes."""
@@ -33,8 +39,9 @@ def fit_budget(work: Work) -> tuple[str, ...]:
         return ()
     left = work.variant.max_bytes - work.total_bytes()
     lowering = work.variant.weights == "int8"
-    if left >= 0 if lowering else left <= 0:
-        return ()
+    fits = left >= 0
+    if lowering == fits:
+        return ()  # an int8 variant that fits, or an int4 variant with nothing to spare
     others = _alternatives(work, 4 if lowering else 8)
     choices = _choices(work, others, lowering)
     if lowering:
@@ -71,9 +78,8 @@ def _choices(work: Work, others: Mapping[tuple[str, Weight], Form], lowering: bo
     from lofi_engine.onnx_graphs.tensors import array_of
 
     files = {Path(file).stem: work.bundle.folder / file for file in work.bundle.graphs}
-    graphs = {
-        component: load_graph(files[component], matrices=True).graph for component, _ in others
-    }
+    components = {component for component, _ in others}
+    graphs = {name: load_graph(files[name], matrices=True).graph for name in components}
     choices = []
     for (component, weight), other in others.items():
         now = work.forms[component][weight.name]
@@ -85,11 +91,16 @@ def _choices(work: Work, others: Mapping[tuple[str, Weight], Form], lowering: bo
             Choice(
                 _label(component, weight),
                 bytes_moved - NODE_BYTES if lowering else bytes_moved + NODE_BYTES,
-                stored_error(narrow, array) - stored_error(wide, array),
+                _ranking_error(narrow, array) - _ranking_error(wide, array),
                 weight.elements if component == GATED else 0,
             )
         )
     return choices
+
+
+def _ranking_error(form: Form, array: npt.NDArray[np.float32]) -> float:
+    """Measure by rounding whatever the method: hqq and k-quant take hours on a full decoder."""
+    return stored_error(replace(form, method="rtn"), array)
 
 
 def _liftable_elements(work: Work) -> int:

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.forms import DYNAMIC, FP16, MIN_BLOCK, Form, fit_block
+from lofi_engine.quantization.methods import BUILT_METHODS
 from lofi_engine.quantization.nbits import METHODS, Method
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
+from lofi_runtime.version import VERSION
 
 NOMINAL_BITS = {"fp16": 16, "int8": 8, "int4": 4}
 
@@ -113,9 +115,9 @@ def _check_method(where: str, variant: Variant) -> None:
     if variant.weights == "fp16" or variant.method in _UNSAID:
         return
     allowed = METHODS if variant.weights == "int4" else (*EIGHT_BITS, *METHODS)
-    if variant.method == "awq":
+    if variant.method not in BUILT_METHODS:
         raise StageError(
-            f"{where}: method 'awq' is not built yet in 0.1.0",
+            f"{where}: method '{variant.method}' is not built yet in {VERSION}",
             hint="use rtn, hqq or k-quant",
         )
     if variant.method not in allowed:

@@ -23,7 +23,7 @@ from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import Licenses, Quality, Recipe, Source
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
-from lofi_engine.styles.taxonomy import load_styles
+from lofi_runtime.styles.taxonomy import load_styles
 
 VERSION = 1
 

@@ -17,16 +17,17 @@ from lofi_engine.data.descriptions import Description, write_descriptions
 from lofi_engine.data.rows import Row, accepted_rows
 from lofi_engine.recipe.model import Recipe
 from lofi_engine.stages.base import Outcome, StageContext
-from lofi_engine.styles.lyrics import INSTRUMENTAL_LYRICS, WORDLESS, is_instrumental, tidy_lyrics
-from lofi_engine.styles.prompts import (
+from lofi_engine.styles.lyrics import INSTRUMENTAL_LYRICS, WORDLESS, tidy_lyrics
+from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
+from lofi_runtime.pipeline.lyrics import is_instrumental
+from lofi_runtime.styles.prompts import (
     MAX_PROMPT_BYTES,
     describe_unknown,
     draw,
     expand_style,
     join_tags,
 )
-from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
-from lofi_engine.styles.taxonomy import Style, find_style, load_styles
+from lofi_runtime.styles.taxonomy import Style, find_style, load_styles
 
 VERSION = 1
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lofi_engine.errors import ManyProblemsError, StageError
+from lofi_engine.errors import StageError
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
+from lofi_runtime.errors import ManyProblemsError
 
 VERSION = 1
 FLOAT32 = "float32"
@@ -34,7 +36,7 @@ class Settings:
     duration_sec: int
     max_distance: Mapping[str, float]
     variants: tuple[str, ...]
-    styles: str | None
+    styles: StylesSource
 
 
 def settings(recipe: model.Recipe) -> Settings:
@@ -46,13 +48,13 @@ def settings(recipe: model.Recipe) -> Settings:
         duration_sec=math.ceil(measure.duration_sec),
         max_distance=dict(measure.max_distance.bounds),
         variants=tuple(recipe.variants),
-        styles=recipe.dataset.styles,
+        styles=styles_source(recipe),
     )
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:
     """The recipe's own styles give the prompts."""
-    return (recipe.home / recipe.dataset.styles,) if recipe.dataset.styles else ()
+    return styles_folders(recipe)
 
 
 def run(context: StageContext, settings: Settings) -> Outcome:
@@ -117,11 +119,10 @@ def run(context: StageContext, settings: Settings) -> Outcome:
 
 def _probes(context: StageContext, settings: Settings) -> list[Any]:
     from lofi_engine.measuring.render import Probe
-    from lofi_engine.styles.prompts import expand_style
-    from lofi_engine.styles.taxonomy import load_styles
+    from lofi_runtime.styles.prompts import expand_style
+    from lofi_runtime.styles.taxonomy import load_styles
 
-    folder = context.home / settings.styles if settings.styles else None
-    styles = list(load_styles(folder).values())
+    styles = list(load_styles(settings.styles.folder(context.home)).values())
     return [
         Probe(expand_style(styles[number % len(styles)], context.seed + number), number)
         for number in range(settings.seeds)

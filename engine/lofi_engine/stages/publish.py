@@ -17,6 +17,7 @@ from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
 
 if TYPE_CHECKING:
     from lofi_engine.publishing.facts import Release
@@ -35,7 +36,7 @@ class Settings:
     license: str
     to: str
     base: model.Base
-    styles: str | None
+    styles: StylesSource
     recipe_text: str
 
 
@@ -48,14 +49,14 @@ def settings(recipe: model.Recipe) -> Settings:
         license=recipe.publish.license,
         to=recipe.publish.to,
         base=base_of(recipe),
-        styles=recipe.dataset.styles,
+        styles=styles_source(recipe),
         recipe_text=recipe.text,
     )
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:
     """The recipe's own styles are printed in the prompting guide."""
-    return (recipe.home / recipe.dataset.styles,) if recipe.dataset.styles else ()
+    return styles_folders(recipe)
 
 
 def run(context: StageContext, settings: Settings) -> Outcome:
@@ -67,7 +68,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     from lofi_engine.publishing.card import model_card
     from lofi_engine.publishing.folder import Parcel, deliver
     from lofi_engine.publishing.prompting import prompting_guide
-    from lofi_engine.styles.taxonomy import load_styles
+    from lofi_runtime.styles.taxonomy import load_styles
 
     if settings.to.startswith("hf:"):
         raise StageError(
@@ -81,7 +82,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         _assemble(context.inputs["quantize"] / variant, release, variant, bundles)
         context.emit(number + 1, total, "folders", release.bundle(variant))
     adapter = f"{release.model_name}-lora"
-    styles = load_styles(context.home / settings.styles if settings.styles else None)
+    styles = load_styles(settings.styles.folder(context.home))
     pages = {
         "README.md": model_card(release),
         "PROMPTING.md": prompting_guide(styles, context.seed),

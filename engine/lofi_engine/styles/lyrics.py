@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from lofi_runtime.pipeline.lyrics import is_instrumental
+
 INSTRUMENTAL_LYRICS = "[Instrumental]"
 """What a track without words has in its lyrics file."""
 
@@ -15,11 +17,6 @@ WORDLESS = frozenset(
     )
 )
 """Vocal types that sing no words: a track of them needs no lyrics."""
-
-
-def is_instrumental(lyrics: str) -> bool:
-    """Say whether a lyrics text stands for no words at all."""
-    return lyrics.strip().lower() in ("", "[instrumental]", "[inst]")
 
 
 def tidy_lyrics(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Recipe
-from lofi_engine.styles.taxonomy import shipped_styles
+from lofi_runtime.styles.taxonomy import shipped_styles
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.finished_run import lofi_recipe
-from tests.support.recipes import write_recipe
 from typer.testing import CliRunner
 
 from lofi_engine.cli.main import app
+from tests.support.finished_run import lofi_recipe
+from tests.support.recipes import write_recipe
 
 VERBS = (
     "init", "ls", "validate", "migrate", "plan", "run", "status", "clean", "generate", "doctor",
@@ -57,7 +57,9 @@ def test_a_missing_base_folder_is_named_before_anything_runs(tmp_path):
 
 
 def test_a_missing_source_folder_is_named_before_anything_runs(tmp_path):
-    recipe = write_recipe(tmp_path, dataset={"sources": [{"path": "raw/absent", "ledger": "raw/sources.json"}]})
+    recipe = write_recipe(
+        tmp_path, dataset={"sources": [{"path": "raw/absent", "ledger": "raw/sources.json"}]}
+    )
     done = lofi_recipe("run", recipe)
     assert done.returncode == 1
     assert "dataset.sources[0].path: the folder 'raw/absent' is not there" in done.stderr

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soxr
 import torch
-from tests.golden.fill import fill_
-from tests.support.golden import distance, notes, shapes, tensors
 
 from lofi_engine.errors import StageError
 from lofi_engine.models.ace_step_v1.config import VocoderConfig
 from lofi_engine.models.ace_step_v1.dcae import build_dcae, decode_latents, encode_mel
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 from lofi_engine.models.ace_step_v1.weight_norm import remove_weight_norm
+from tests.golden.fill import fill_
+from tests.support.golden import distance, notes, shapes, tensors
 
 TOLERANCE = 1e-3
 RESAMPLED = 1e-2

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.support.golden import notes, shapes
 
 from lofi_engine.errors import StageError
 from lofi_engine.models.ace_step_v1 import checkpoint
 from lofi_engine.models.ace_step_v1.text import build_umt5
 from lofi_engine.models.ace_step_v1.tiny import build_tiny
 from lofi_engine.models.registry import FAMILIES
+from tests.support.golden import notes, shapes
 
 FAMILY = FAMILIES["ace-step-v1"]
 

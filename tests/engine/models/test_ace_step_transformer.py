@@ -7,8 +7,6 @@ from functools import cache
 
 import pytest
 import torch
-from tests.golden.fill import fill_
-from tests.support.golden import distance, notes, shapes, tensors
 
 from lofi_engine.models.ace_step_v1.config import (
     ErgConfig,
@@ -17,6 +15,8 @@ from lofi_engine.models.ace_step_v1.config import (
 )
 from lofi_engine.models.ace_step_v1.ssl_loss import projection_loss
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
+from tests.golden.fill import fill_
+from tests.support.golden import distance, notes, shapes, tensors
 
 TOLERANCE = 1e-3
 

@@ -56,7 +56,10 @@ def test_the_list_a_recipe_is_checked_against_is_what_can_be_built():
     ("change", "message"),
     [
         ({"method": "awq"}, r"method 'awq' is not built yet in 0\.1\.0 - use rtn, hqq or k-quant"),
-        ({"method": "gptq"}, "'gptq' does not make int4 - use rtn, hqq or k-quant"),
+        (
+            {"method": "gptq"},
+            r"method 'gptq' is not built yet in 0\.1\.0 - use rtn, hqq or k-quant",
+        ),
         ({"method": "dynamic"}, "'dynamic' does not make int4 - use rtn, hqq or k-quant"),
         ({"block_size": 48}, "block_size 48 is not a power of two from 16 up"),
         ({"weights": "int2"}, "weights 'int2' is not one of fp16, int8, int4"),

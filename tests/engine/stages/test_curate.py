@@ -16,7 +16,8 @@ from lofi_engine.data.rows import accepted_rows, read_rows
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import Licenses, Quality, Recipe, Synth
 from lofi_engine.stages import curate
-from lofi_engine.styles.taxonomy import load_styles
+from lofi_runtime.errors import StyleError
+from lofi_runtime.styles.taxonomy import load_styles
 from tests.support.audio_folder import LIMITS, REASONS, make_audio_folder, tune
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
@@ -218,7 +219,7 @@ def test_a_style_that_does_not_exist_ends_the_run_by_name(tmp_path):
     soundfile.write(tmp_path / "raw" / "a.wav", tune(5.0, 22_050, seed=1), 22_050)
     ledger(tmp_path, {"a.wav": {"style_ids": ["CORE-99"]}})
     recipe = recipe_of(tmp_path, {"path": "raw", "ledger": "sources.json"})
-    with pytest.raises(StageError, match=r"sources\.json: a\.wav: there is no style 'CORE-99'"):
+    with pytest.raises(StyleError, match=r"sources\.json: a\.wav: there is no style 'CORE-99'"):
         run_stage(curate, recipe, tmp_path / "run")
 
 

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from lofi_engine.data.descriptions import read_descriptions
-from lofi_engine.errors import StageError
 from lofi_engine.stages import curate, describe
-from lofi_engine.styles.taxonomy import shipped_styles
+from lofi_runtime.errors import StyleError
+from lofi_runtime.styles.taxonomy import shipped_styles
 from tests.support.audio_folder import LIMITS, tune
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
@@ -136,7 +136,7 @@ def test_a_style_the_taxonomy_lacks_is_an_error_not_another_style(described, tmp
     shutil.copytree(shipped_styles(), tmp_path / "styles")
     (tmp_path / "styles" / "vocal.yaml").unlink()
     recipe = make_recipe(tmp_path, dataset={"styles": "styles"})
-    with pytest.raises(StageError, match=r"raw/humming\.wav: there is no style 'VOCAL-05'"):
+    with pytest.raises(StyleError, match=r"raw/humming\.wav: there is no style 'VOCAL-05'"):
         run_stage(describe, recipe, tmp_path / "run", inputs={"curate": described.curated})
 
 

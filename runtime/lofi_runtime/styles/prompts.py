@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from lofi_engine.styles.taxonomy import CATEGORIES, INSTRUMENTAL, Style
+from lofi_runtime.styles.taxonomy import CATEGORIES, INSTRUMENTAL, Style
 
 COUNTS: Mapping[str, int] = {
     "genre": 1, "mood": 2, "instruments": 3, "production": 2, "atmosphere": 1, "vocal_type": 1,
@@ -44,6 +44,25 @@ def expand_style(
     if vocals is not None:
         chosen["vocal_type"] = [vocals]
     return join_tags(tag for category in CATEGORIES for tag in chosen[category])
+
+
+def style_tags(style: Style, prompt: str, seed: int) -> str:
+    """Give what a style adds to a prompt: tags in the template's order, tempo left to the prompt.
+
+    Args:
+        style: the style.
+        prompt: tags it already has are left out; together they stay within `MAX_PROMPT_BYTES`.
+        seed: any integer; equal seeds draw equal tags.
+    """
+    told = {tag.strip().lower() for tag in prompt.split(",")}
+    added: list[str] = []
+    for category in COUNTS:
+        for tag in _choose(style, category, seed):
+            together = join_tags([prompt, *added, tag])
+            if tag.lower() not in told and len(together.encode()) <= MAX_PROMPT_BYTES:
+                added.append(tag)
+                told.add(tag.lower())
+    return join_tags(added)
 
 
 def describe_unknown(tempo_bpm: float, *, vocals: str | None = None) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lofi_engine.errors import RecipeError, StageError
-from lofi_engine.styles.taxonomy import (
+from lofi_runtime.errors import StyleError
+from lofi_runtime.styles.taxonomy import (
     TAG_CATEGORIES,
     find_style,
     load_styles,
@@ -44,7 +44,7 @@ def change(folder: Path, **changes: object) -> None:
 
 
 def problems(folder: Path) -> list[str]:
-    with pytest.raises(RecipeError) as wrong:
+    with pytest.raises(StyleError) as wrong:
         load_styles(folder)
     return list(wrong.value.problems)
 
@@ -86,10 +86,10 @@ def test_a_folder_of_ones_own_is_loaded(folder):
 def test_an_unknown_style_is_an_error_that_names_the_nearest():
     styles = load_styles()
     with pytest.raises(
-        StageError, match=r"sources\.json: there is no style 'SEASON-66'.*did you mean SEASON-0"
+        StyleError, match=r"sources\.json: there is no style 'SEASON-66'.*did you mean SEASON-0"
     ):
         find_style(styles, "SEASON-66", "sources.json")
-    with pytest.raises(StageError, match="`lofi-recipe styles` lists them"):
+    with pytest.raises(StyleError, match="there are "):
         find_style(styles, "zzz")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from lofi_engine.errors import RecipeError, StageError
+from lofi_runtime.errors import StyleError
 from lofi_runtime.shared_data import shared_folder
 
 CATEGORIES = (
@@ -87,12 +87,12 @@ def load_styles(folder: Path | None = None) -> Mapping[str, Style]:
         The styles by id.
 
     Raises:
-        RecipeError: no styles there, or faults in them, one line each.
+        StyleError: no styles there, or faults in them, one line each.
     """
     folder = shipped_styles() if folder is None else folder
     files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
     if not files:
-        raise RecipeError([f"{folder}: no styles here (*.yaml); leave dataset.styles out for ours"])
+        raise StyleError([f"{folder}: no styles here (*.yaml); leave dataset.styles out for ours"])
     problems: list[str] = []
     styles: dict[str, Style] = {}
     for file in files:
@@ -101,7 +101,7 @@ def load_styles(folder: Path | None = None) -> Mapping[str, Style]:
                 problems.append(f"{file.name}: {style.id}: this id is used twice")
             styles[style.id] = style
     if problems:
-        raise RecipeError([f"{folder.name}/{problem}" for problem in problems])
+        raise StyleError([f"{folder.name}/{problem}" for problem in problems])
     return dict(sorted(styles.items(), key=lambda item: (GROUPS.index(item[1].group), item[0])))
 
 
@@ -114,16 +114,14 @@ def find_style(styles: Mapping[str, Style], style_id: str, wanted_by: str = "") 
         wanted_by: the file or track that names it, for the error.
 
     Raises:
-        StageError: there is no such style.
+        StyleError: there is no such style.
     """
     if style_id in styles:
         return styles[style_id]
     near = difflib.get_close_matches(style_id.upper(), styles, n=1)
     prefix = f"{wanted_by}: " if wanted_by else ""
-    raise StageError(
-        f"{prefix}there is no style '{style_id}'",
-        hint=f"did you mean {near[0]}?" if near else "`lofi-recipe styles` lists them",
-    )
+    what_to_do = f"did you mean {near[0]}?" if near else f"there are {', '.join(styles)}"
+    raise StyleError([f"{prefix}there is no style '{style_id}' - {what_to_do}"])
 
 
 def vocabulary(styles: Mapping[str, Style]) -> Mapping[str, tuple[str, ...]]:

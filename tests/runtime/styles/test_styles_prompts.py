@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from lofi_engine.styles.lyrics import INSTRUMENTAL_LYRICS, is_instrumental, tidy_lyrics
-from lofi_engine.styles.prompts import (
+from lofi_runtime.styles.prompts import (
     MAX_PROMPT_BYTES,
     describe_unknown,
     expand_style,
     join_tags,
     tempo_tags,
 )
-from lofi_engine.styles.taxonomy import CATEGORIES, Style, load_styles
+from lofi_runtime.styles.taxonomy import CATEGORIES, Style, load_styles
 
 STYLES = load_styles()
 
@@ -74,15 +73,3 @@ def test_tags_are_joined_once_each_and_trimmed():
     )
     assert join_tags(["a", " b ", "a"]) == "a, b"
     assert join_tags("") == ""
-
-
-def test_no_words_are_instrumental():
-    for text in ("", "  \n", "[instrumental]", " [Instrumental]\n", "[inst]"):
-        assert is_instrumental(text)
-        assert tidy_lyrics(text) == INSTRUMENTAL_LYRICS
-    assert not is_instrumental("[Verse]\nla")
-
-
-def test_lyrics_are_tidied_without_losing_words():
-    text = "\r\n[Verse]\r\ncafe\u0301 \r\n\r\n\r\n\r\n夜の雨\n[Outro]\n\n"
-    assert tidy_lyrics(text) == "[Verse]\ncafé\n\n夜の雨\n[Outro]"

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from lofi_engine.errors import StageError
+from lofi_engine.recipe.model import Lora
+from lofi_engine.training.adapters import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    DIFFUSERS_WEIGHTS,
+    adapter_norm,
+    adapter_weights,
+    add_adapter,
+    load_adapter_weights,
+    save_adapter,
+    scale_of,
+    set_adapter_weights,
+)
+from lofi_engine.training.encoded import stack_conditioning
+from tests.support.tiny_training import LORA, features, tiny_base
+
+FACTS = {"base": "builtin:tiny@1", "recipe": "small", "step": "2"}
+
+
+def filled(lora=LORA, seed=3):
+    """A tiny base with an adapter that does something; its weights by PEFT's names."""
+    base = tiny_base()
+    model = add_adapter(base.transformer, lora, seed)
+    draws = torch.Generator().manual_seed(seed)
+    weights = {
+        name: 0.1 * torch.randn(tensor.shape, generator=draws)
+        for name, tensor in adapter_weights(model).items()
+    }
+    set_adapter_weights(model, weights)
+    return base, model, weights
+
+
+def answer(base):
+    """The velocity for one fixed question."""
+    base.transformer.eval()
+    made = features(7, frames=6, lyrics=4)
+    with torch.inference_mode():
+        told = stack_conditioning([made], base.speaker_width)
+        return base.velocity(made.latents[None], torch.tensor([500.0]), told)
+
+
+@pytest.mark.parametrize(
+    ("lora", "scale"),
+    [
+        (Lora(256, 32, True, ("to_q",)), 2.0),
+        (Lora(256, 32, False, ("to_q",)), 0.125),
+        (Lora(8, 16.5, True, ("to_q",)), 16.5 / math.sqrt(8)),
+    ],
+)
+def test_the_scale_is_alpha_over_the_root_of_r_or_over_r(lora, scale):
+    assert scale_of(lora) == pytest.approx(scale, rel=1e-12)
+
+
+@pytest.mark.parametrize("rslora", [True, False])
+def test_the_adapter_adds_its_scaled_product_to_each_module(rslora):
+    lora = replace(LORA, rslora=rslora, alpha=6.5, targets=("to_q",))
+    base, model, weights = filled(lora)
+    plain = tiny_base().transformer
+    with torch.no_grad():
+        for name, module in plain.named_modules():
+            if name.endswith(".to_q"):
+                down = weights[f"base_model.model.{name}.lora_A.weight"]
+                up = weights[f"base_model.model.{name}.lora_B.weight"]
+                module.weight += scale_of(lora) * (up @ down)
+    changed = tiny_base()
+    alone = answer(changed)
+    changed.transformer = plain
+    together = answer(base)
+    torch.testing.assert_close(answer(changed), together, rtol=1e-4, atol=1e-5)
+    assert float((together - alone).abs().max()) > 0.01
+    module = model.base_model.model.transformer_blocks[0].attn.to_q
+    given = torch.randn(2, 3, module.in_features)
+    down, up = (module.lora_A["default"].weight, module.lora_B["default"].weight)
+    product = given @ down.T @ up.T * scale_of(lora)
+    torch.testing.assert_close(module(given) - module.base_layer(given), product)
+
+
+def test_a_fresh_adapter_changes_nothing_and_its_norm_is_zero():
+    base = tiny_base()
+    before = answer(base)
+    model = add_adapter(base.transformer, LORA, 3)
+    assert torch.equal(answer(base), before)
+    weights = adapter_weights(model)
+    assert adapter_norm(weights) == 0.0
+    assert any(bool(tensor.any()) for name, tensor in weights.items() if "lora_A" in name)
+
+
+def test_the_seed_alone_decides_a_fresh_adapter_and_torch_s_own_draws_go_on():
+    transformer = tiny_base().transformer
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    one = adapter_weights(add_adapter(transformer, LORA, 3))
+    assert torch.equal(torch.rand(3), expected)
+    torch.manual_seed(99)
+    again = adapter_weights(add_adapter(tiny_base().transformer, LORA, 3))
+    other = adapter_weights(add_adapter(tiny_base().transformer, LORA, 4))
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_only_the_adapter_is_trained_and_every_target_has_one():
+    model = add_adapter(tiny_base().transformer, LORA, 3)
+    trained = [name for name, part in model.named_parameters() if part.requires_grad]
+    assert trained
+    assert all(".lora_A." in name or ".lora_B." in name for name in trained)
+    blocks = 4
+    ends = {target: [n for n in trained if f".{target}.lora_A" in n] for target in LORA.targets}
+    assert {target: len(names) for target, names in ends.items()} == dict.fromkeys(
+        LORA.targets, 2 * blocks
+    )
+
+
+def test_the_norm_is_that_of_every_lora_b_together():
+    weights = {
+        "x.lora_A.weight": torch.full((2, 2), 100.0),
+        "x.lora_B.weight": torch.tensor([[3.0]]),
+        "y.lora_B.weight": torch.tensor([[0.0, 4.0]]),
+    }
+    assert adapter_norm(weights) == 5.0
+
+
+def test_a_target_that_names_no_module_is_refused():
+    with pytest.raises(StageError) as caught:
+        add_adapter(tiny_base().transformer, replace(LORA, targets=("to_q", "to_qq")), 3)
+    assert str(caught.value) == (
+        "lora.targets: 'to_qq' names no module of this base - "
+        "see the recipe reference for the modules that take adapters"
+    )
+    with pytest.raises(StageError, match="'o_q' names no module"):
+        add_adapter(tiny_base().transformer, replace(LORA, targets=("o_q",)), 3)
+
+
+def test_a_target_that_takes_no_adapter_is_refused_by_its_kind():
+    with pytest.raises(StageError, match=r"'attn' names a .*, which takes no adapter"):
+        add_adapter(tiny_base().transformer, replace(LORA, targets=("attn",)), 3)
+
+
+def test_an_adapter_for_other_modules_is_refused_by_name():
+    _base, model, weights = filled()
+    foreign = {name.replace("to_q", "to_w"): tensor for name, tensor in weights.items()}
+    with pytest.raises(StageError) as caught:
+        set_adapter_weights(model, foreign)
+    assert str(caught.value) == (
+        "the adapter does not fit this base: 32 names differ, first "
+        "'base_model.model.transformer_blocks.0.attn.to_q.lora_A.weight' - "
+        "train it again on this base"
+    )
+    lacking = dict(list(weights.items())[1:])
+    with pytest.raises(StageError, match="1 names differ, first"):
+        set_adapter_weights(model, lacking)
+
+
+def test_an_adapter_of_another_rank_is_refused():
+    _base, model, _weights = filled()
+    _other, _model, wider = filled(replace(LORA, r=8))
+    with pytest.raises(StageError, match=r"64 shapes differ, first 'base_model.*lora_A\.weight'"):
+        set_adapter_weights(model, wider)
+
+
+def test_weights_put_back_come_out_with_the_same_bits():
+    _base, model, weights = filled()
+    found = adapter_weights(model)
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+def test_a_saved_adapter_is_read_back(tmp_path):
+    _base, _model, weights = filled()
+    save_adapter(tmp_path / "adapter", weights, LORA, FACTS)
+    found = load_adapter_weights(tmp_path / "adapter")
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+def test_peft_loads_the_folder_and_answers_alike(tmp_path):
+    from peft import PeftModel
+
+    base, _model, weights = filled(replace(LORA, alpha=6.5))
+    save_adapter(tmp_path, weights, replace(LORA, alpha=6.5), FACTS)
+    other = tiny_base()
+    assert not torch.allclose(answer(other), answer(base), atol=1e-3)
+    loaded = PeftModel.from_pretrained(other.transformer, tmp_path)
+    assert torch.equal(answer(other), answer(base))
+    assert loaded.peft_config["default"].use_rslora is True
+    assert loaded.peft_config["default"].lora_alpha == 6.5
+
+
+def test_diffusers_loads_the_other_form_as_ace_step_does(tmp_path):
+    # ACE-Step's pipeline calls load_lora_adapter with the file's path and prefix=None, then sets
+    # the weight its user gave. That way alpha is not read: the weight must be the adapter's scale.
+    from diffusers.loaders.peft import PeftAdapterMixin
+    from diffusers.utils import set_weights_and_activate_adapters
+
+    base, _model, weights = filled()
+    save_adapter(tmp_path, weights, LORA, FACTS)
+    other = tiny_base()
+    kind = type(other.transformer)
+    other.transformer.__class__ = type("Loading", (kind, PeftAdapterMixin), {})
+    path = str(tmp_path / DIFFUSERS_WEIGHTS)
+    other.transformer.load_lora_adapter(path, adapter_name="ours", prefix=None)
+    set_weights_and_activate_adapters(other.transformer, ["ours"], [scale_of(LORA)])
+    torch.testing.assert_close(answer(other), answer(base), rtol=1e-5, atol=1e-5)
+
+
+def test_the_diffusers_form_names_modules_and_says_what_was_trained(tmp_path):
+    _base, _model, weights = filled()
+    save_adapter(tmp_path, weights, LORA, FACTS)
+    found = load_file(tmp_path / DIFFUSERS_WEIGHTS)
+    names = {name for name, _module in tiny_base().transformer.named_modules()}
+    assert len(found) == len(weights)
+    for name in found:
+        module, end = name.split(".lora_")
+        assert module in names
+        assert end in ("A.weight", "B.weight")
+    with safe_open(tmp_path / DIFFUSERS_WEIGHTS, "pt") as file:
+        metadata = file.metadata()
+    assert metadata.items() >= FACTS.items()
+    stated = {name: metadata[name] for name in ("rank", "alpha", "rslora", "scale")}
+    assert stated == {"rank": "4", "alpha": "8.0", "rslora": "true", "scale": "4.0"}
+    config = json.loads(metadata["lora_adapter_metadata"])
+    assert config == json.loads((tmp_path / ADAPTER_CONFIG).read_text())
+    assert (config["r"], config["lora_alpha"], config["use_rslora"]) == (4, 8.0, True)
+    assert config["base_model_name_or_path"] == "builtin:tiny@1"
+
+
+def test_equal_adapters_are_equal_files(tmp_path):
+    _base, _model, weights = filled()
+    for name in ("a", "b"):
+        save_adapter(tmp_path / name, weights, LORA, FACTS)
+    for file in (ADAPTER_CONFIG, ADAPTER_WEIGHTS, DIFFUSERS_WEIGHTS):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_missing_or_damaged_adapter_is_named(tmp_path):
+    with pytest.raises(StageError, match=r"adapter_model\.safetensors: not a readable adapter"):
+        load_adapter_weights(tmp_path)
+    (tmp_path / ADAPTER_WEIGHTS).write_bytes(b"torn")
+    with pytest.raises(StageError, match=r"not a readable adapter .* - train again"):
+        load_adapter_weights(tmp_path)

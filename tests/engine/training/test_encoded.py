@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from lofi_engine.errors import StageError
+from lofi_engine.training.encoded import (
+    INDEX_NAME,
+    Features,
+    read_index,
+    read_shard,
+    stack_conditioning,
+    write_shard,
+)
+from tests.support.tiny_training import features, write_encoded
+
+
+def test_a_shard_comes_back_with_the_same_bits(tmp_path):
+    made = features(1, frames=7, tokens=5, lyrics=9)
+    write_shard(tmp_path / "deep" / "a.safetensors", made)
+    found = read_shard(tmp_path / "deep" / "a.safetensors")
+    for name in ("latents", "text_states", "lyric_ids"):
+        assert torch.equal(getattr(found, name), getattr(made, name))
+    assert found.lyric_ids.dtype == torch.int64
+
+
+def test_equal_features_give_equal_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_shard(tmp_path / name, features(1))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
+def test_a_damaged_shard_is_named(tmp_path, damage):
+    path = tmp_path / "a.safetensors"
+    write_shard(path, features(1))
+    content = path.read_bytes()
+    if damage == "other":
+        from lofi_engine.tensors import save_tensors
+
+        save_tensors(path, {"latents": torch.zeros(1)})
+    else:
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    with pytest.raises(StageError, match=r"a\.safetensors: the shard is damaged .* - delete it"):
+        read_shard(path)
+
+
+def test_the_index_comes_back_whole_or_by_split(tmp_path):
+    tracks = write_encoded(tmp_path, ("train", "validation", "train"))
+    assert read_index(tmp_path) == tracks
+    assert read_index(tmp_path, "train") == (tracks[0], tracks[2])
+    assert read_index(tmp_path, "validation") == (tracks[1],)
+    assert read_index(tmp_path, "test") == ()
+    row = json.loads((tmp_path / INDEX_NAME).read_text())[0]
+    assert row == {**dataclasses.asdict(tracks[0]), "style_ids": ["CORE-01"]}
+
+
+def test_conditions_of_different_lengths_are_padded_and_masked():
+    short, long = features(1, tokens=2, lyrics=1), features(2, tokens=4, lyrics=3)
+    stacked = stack_conditioning([short, long], speaker_width=6)
+    assert stacked.text_states.shape == (2, 4, 64)
+    assert stacked.text_mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
+    assert stacked.lyric_mask.tolist() == [[1, 0, 0], [1, 1, 1]]
+    assert torch.equal(stacked.text_states[0, :2], short.text_states)
+    assert not stacked.text_states[0, 2:].any()
+    assert stacked.lyric_ids[0].tolist() == [*short.lyric_ids.tolist(), 0, 0]
+    assert torch.equal(stacked.lyric_ids[1], long.lyric_ids)
+    assert stacked.speaker.shape == (2, 6)
+    assert not stacked.speaker.any()
+    assert stacked.text_mask.dtype == stacked.lyric_mask.dtype == torch.int64
+
+
+def test_one_track_needs_no_padding():
+    one = Features(torch.zeros(8, 16, 3), torch.ones(3, 64), torch.tensor([0]))
+    stacked = stack_conditioning([one], speaker_width=2)
+    assert stacked.text_mask.tolist() == [[1, 1, 1]]
+    assert stacked.lyric_mask.tolist() == [[1]]
