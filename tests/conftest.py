@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
 
 from tests.support.finished_run import FinishedRun, run_small_recipe
 from tests.support.programs import absent
+
+
+# The suite tries the same examples every time; LOFI_FUZZ=1 draws new ones.
+settings.register_profile("suite", derandomize=True)
+settings.register_profile("fuzz", derandomize=False)
+settings.load_profile("fuzz" if os.environ.get("LOFI_FUZZ") else "suite")
 
 
 def pytest_report_header() -> list[str]:

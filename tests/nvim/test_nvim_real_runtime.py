@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.support.finished_run import FinishedRun
 from tests.support.neovim import Editor, end_process, is_alive, running_editor, wait_until
 
 LOFI_RUNTIME = Path(sys.prefix) / "bin" / "lofi-runtime"
@@ -135,3 +136,26 @@ def test_the_real_server_ends_when_no_editor_is_left(editor: Editor, run_folder:
         assert not (run_folder / "s.sock").exists()
     finally:
         end_process(pid)
+
+
+@pytest.mark.pipeline
+@pytest.mark.timeout(900)
+def test_a_variant_that_a_recipe_published_plays_in_the_editor(
+    editor: Editor, run_folder: Path, finished_run: FinishedRun
+) -> None:
+    editor.setup(
+        runtime_path=str(LOFI_RUNTIME),
+        socket=str(run_folder / "s.sock"),
+        idle_exit_sec=1,
+        model={"source": str(finished_run.bundle("int8"))},
+    )
+    editor.command("LofiGenerate rainy night coding duration=5 steps=4")
+    editor.wait_until_shown("5 s of music: ")
+    track = editor.lua("return require('lofi').status().last_track")
+    assert track["backend"] == "ace_step"
+    assert track["model_version"] == "small-int8 0.1.0"
+    samples, sample_rate = soundfile.read(track["path"])
+    assert (sample_rate, samples.shape) == (48_000, (5 * 48_000, 2))
+    assert np.sqrt(np.mean(samples**2)) > 1e-3
+    editor.lua("require('lofi').shutdown(function() ended = true end)")
+    editor.wait_for("ended")

@@ -69,10 +69,8 @@ def split_tracks(items: Sequence[Item], share: float, seed: int) -> Split:
     for group in (*strata.values(), [item for style in pooled for item in by_style[style]]):
         held |= _hold_out(group, round(len(group) * share), seed)
     contents = {item.content for item in items}
-    if share > 0 and not held and len(contents) >= MIN_TRACKS:
-        held = _hold_out(items, 1, seed)
-    if held >= contents:
-        held = set()
+    if not held or held >= contents:  # twins in several styles can drag everything along
+        held = _hold_out(items, 1, seed) if share > 0 and len(contents) >= MIN_TRACKS else set()
     validation = sorted(item.track for item in items if item.content in held)
     return Split(
         train=tuple(sorted(item.track for item in items if item.content not in held)),

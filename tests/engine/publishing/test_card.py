@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import yaml
+
+from lofi_engine.publishing.card import model_card
+from lofi_engine.recipe.model import Base
+from tests.support.releases import RECIPE, make_measure, make_record, make_release
+
+HUB = Base("ace-step-v1", "hf:ACE-Step/ACE-Step-v1-3.5B", "main", None)
+
+
+def front_matter(card):
+    _before, front, _rest = card.split("---\n", 2)
+    return yaml.safe_load(front)
+
+
+def rows(card, heading):
+    """The cells of the table below a heading, without its two first lines."""
+    part = card.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_front_matter_is_what_the_hub_reads():
+    found = front_matter(model_card(make_release(base=HUB, license="cc-by-4.0")))
+    assert found == {
+        "license": "cc-by-4.0",
+        "pipeline_tag": "text-to-audio",
+        "library_name": "lofi-recipe",
+        "base_model": "ACE-Step/ACE-Step-v1-3.5B",
+        "tags": ["music-generation", "lofi", "lora", "onnx"],
+    }
+
+
+def test_an_embedded_base_is_no_base_model_and_is_said_to_play_noise():
+    card = model_card(make_release())
+    assert "base_model" not in front_matter(card)
+    assert "tiny network with random weights" in card
+    assert "random weights" not in model_card(make_release(base=HUB))
+
+
+def test_every_variant_has_its_figures_in_a_row():
+    assert rows(model_card(make_release()), "Variants") == [
+        ["`lofi-small-fp16`", "3.3 MB", "98.8%", "0.0005", "-", "1.20"],
+        ["`lofi-small-int8`", "3.3 MB", "98.8%", "0.0204", "0.50 (CPU)", "1.20"],
+    ]
+
+
+def test_the_card_says_how_many_seeds_stand_behind_the_distance():
+    assert "mean of 2 seeds at equal prompts and noise" in model_card(make_release())
+
+
+def test_the_example_names_a_bundle_there_is():
+    release = make_release(records={"int4": make_record("int4")}, measures={"int4": make_measure()})
+    assert "--bundle lofi-small-int4 " in model_card(release)
+
+
+def test_tracks_licences_and_credits_are_listed():
+    card = model_card(make_release())
+    assert "3 tracks, 1.50 hours." in card
+    assert rows(card, "Training data") == [["cc-by-4.0", "1"], ["cc0", "2"]]
+    assert "- Rain by A. Person, CC BY 4.0\n" in card
+    assert "Attributions:" not in model_card(make_release(attributions=()))
+
+
+def test_the_recipe_is_in_the_card_as_written_with_its_hash():
+    release = make_release(git_revision="c0ffee0")
+    card = model_card(release)
+    assert f"```yaml\n{RECIPE}```\n" in card
+    assert f"sha256 `{release.recipe_sha256}`, commit `c0ffee0`" in card
+    assert ", commit" not in model_card(make_release())
+
+
+def test_name_version_and_description_open_the_card():
+    card = model_card(make_release())
+    assert "# lofi-small 0.1.0\n\nSmall beats.\n" in card
+    assert "A lofi music model made by one recipe." in model_card(make_release(description=""))
+
+
+def test_the_same_release_gives_the_same_card():
+    assert model_card(make_release()) == model_card(replace(make_release()))

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from lofi_engine.errors import StageError
+from lofi_engine.hashing import hash_file
+from lofi_engine.publishing.manifest import manifest_of
+from lofi_runtime.bundle import MANIFEST_NAME, open_bundle
+from tests.support.releases import make_record, make_release
+from tests.support.tiny_bundle import make_tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory):
+    return make_tiny_bundle(tmp_path_factory.mktemp("made") / "graphs", manifest=False)
+
+
+def test_the_runtime_opens_and_verifies_what_the_manifest_describes(graphs, tmp_path):
+    folder = shutil.copytree(graphs, tmp_path / "lofi-small-int8")
+    manifest = manifest_of(make_release(), "int8", folder)
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest))
+    bundle = open_bundle(folder, verify=True)
+    assert (bundle.name, bundle.version) == ("lofi-small-int8", "0.1.0")
+    assert bundle.config.min_duration_sec == 1
+    assert bundle.manifest.widths == {"transformer_decoder": {8: 900, 16: 100}}
+
+
+def test_it_says_what_was_made_from_what(graphs):
+    release = make_release(git_revision="c0ffee0")
+    manifest = manifest_of(release, "int8", graphs)
+    assert manifest["name"] == "lofi-small-int8"
+    assert manifest["base"] == {
+        "model": "builtin:tiny",
+        "revision": "1",
+        "identity": "builtin:tiny@1",
+    }
+    assert manifest["recipe"] == {"sha256": release.recipe_sha256, "text": release.recipe_text}
+    assert manifest["git_revision"] == "c0ffee0"
+    assert manifest["quality"]["latent_distance"]["mean"] == 0.0204
+    assert manifest["measured"]["CPUExecutionProvider"]["render_time_ratio"] == 0.5
+    assert manifest["coverage"] == 0.987654
+    assert manifest["attributions"] == ["Rain by A. Person, CC BY 4.0"]
+    assert manifest["ledger"]["licenses"] == {"cc-by-4.0": 1, "cc0": 2}
+
+
+def test_without_a_commit_there_is_no_revision_key(graphs):
+    assert "git_revision" not in manifest_of(make_release(), "int8", graphs)
+
+
+def test_every_file_is_there_with_its_hash_and_size(graphs):
+    files = manifest_of(make_release(), "fp16", graphs)["files"]
+    assert set(files) == {path.name for path in graphs.iterdir()}
+    for name, record in files.items():
+        path = graphs / name
+        assert record == {"sha256": hash_file(path), "size_bytes": path.stat().st_size}
+
+
+def test_the_graphs_interfaces_are_read_from_the_graphs_in_their_order(graphs):
+    described = manifest_of(make_release(), "fp16", graphs)["graphs"]
+    decoder = described["transformer_decoder.onnx"]
+    assert [tensor["name"] for tensor in decoder["inputs"]] == [
+        "hidden_states",
+        "attention_mask",
+        "encoder_hidden_states",
+        "encoder_hidden_mask",
+        "timestep",
+    ]
+    assert decoder["inputs"][0] == {
+        "name": "hidden_states",
+        "dtype": "float32",
+        "shape": ["B", 8, 16, "T"],
+    }
+    assert described["text_encoder.onnx"]["inputs"][0]["dtype"] == "int64"
+    assert [tensor["name"] for tensor in decoder["outputs"]] == ["sample"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "opset", "reason"),
+    [("int4", 21, False), ("int8", 17, False), ("int8", 21, True), ("fp16", 21, True)],
+)
+def test_an_opset_other_than_customary_states_its_reason(graphs, weights, opset, reason):
+    release = make_release(records={"v": make_record(weights, opset=opset)})
+    release.measures["v"] = release.measures["int8"]
+    found = manifest_of(release, "v", graphs)["opset"]
+    assert found["version"] == opset
+    assert ("reason" in found) is reason
+
+
+def test_a_manifest_that_breaks_its_schema_is_refused_before_anything_is_published(graphs):
+    release = make_release(records={"int8": make_record(coverage_total=1.5)})
+    with pytest.raises(StageError) as caught:
+        manifest_of(release, "int8", graphs)
+    assert str(caught.value) == (
+        "publish: the manifest of lofi-small-int8 is wrong: "
+        "coverage: 1.5 is greater than the maximum of 1"
+    )
+
+
+def test_a_missing_graph_is_refused_by_name(graphs, tmp_path):
+    folder = shutil.copytree(graphs, tmp_path / "lacking")
+    (folder / "vocoder.onnx").unlink()
+    with pytest.raises(StageError, match=r"is wrong: files: 'vocoder\.onnx' is a required"):
+        manifest_of(make_release(), "int8", folder)
+
+
+def test_measured_speeds_are_all_that_differs_between_two_equal_releases(graphs):
+    one, other = (manifest_of(make_release(), "int8", graphs) for _ in range(2))
+    other["measured"] = {"CPUExecutionProvider": {"render_time_ratio": 9.0}}
+    assert {key for key in one if one[key] != other[key]} == {"measured"}
