@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
 import pytest
 import soundfile
+
+from tests.support.rpc_client import RpcClient
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -53,6 +56,31 @@ def test_the_wheel_lists_and_validates_the_shipped_recipes(environment, tmp_path
     assert all(str(ROOT) not in recipe for recipe in recipes)
     done = call(environment / "lofi-recipe", "validate", *recipes, cwd=tmp_path)
     assert done.stdout.count("ok") >= len(recipes)
+
+
+def test_the_wheel_writes_a_new_recipe_and_plans_it(environment, tmp_path):
+    call(environment / "lofi-recipe", "init", "mine.yaml", cwd=tmp_path)
+    planned = call(environment / "lofi-recipe", "plan", "mine.yaml", cwd=tmp_path)
+    assert planned.stdout.count("to run, because it has not run yet") == 11
+
+
+def test_the_wheel_serves_the_procedural_backend(environment, tmp_path):
+    with tempfile.TemporaryDirectory(prefix="lofi") as folder:
+        socket = Path(folder) / "s.sock"
+        env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        server = subprocess.Popen(
+            [environment / "lofi-runtime", "serve", "--socket", socket], env=env
+        )
+        try:
+            with RpcClient(socket, timeout_sec=20) as client:
+                wanted = {"prompt": "rain", "duration_sec": 5, "backend": "procedural"}
+                answer = client.call("generate", **wanted)
+                done = client.wait_for("generation_complete")
+            assert done["track_id"] == answer["track_id"]
+            assert soundfile.info(done["path"]).frames == 5 * 48_000
+        finally:
+            server.terminate()
+            assert server.wait(10) == 0
 
 
 def test_the_wheel_has_no_torch_and_plays_the_procedural_backend(environment, tmp_path):

@@ -179,6 +179,7 @@ def _run_one(
                 home=recipe.home,
                 seed=planned.seed,
                 sink=sink,
+                workers=recipe.execution.workers,
             )
             outcome = stage.run(context, planned.settings_value)
             _record(recipe, planned, work, outcome, started, time.monotonic() - clock)

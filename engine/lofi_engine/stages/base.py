@@ -29,6 +29,7 @@ class StageContext:
         home: the folder the recipe lies in; relative paths in a recipe start here.
         seed: the recipe's seed mixed with the stage's name, below 2**63.
         sink: takes progress events.
+        workers: processes a stage may use; 0 takes one a core. Shapes no result, so no key.
     """
 
     stage: str
@@ -38,6 +39,7 @@ class StageContext:
     home: Path
     seed: int
     sink: EventSink
+    workers: int = 0
 
     def emit(self, done: int, total: int, unit: str, message: str = "") -> None:
         """Report progress: `done` of `total` units (plural noun), with a line for a human."""

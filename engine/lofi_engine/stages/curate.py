@@ -20,7 +20,7 @@ from lofi_engine.data.prepare import Job, Prepared, job_key, load_unit
 from lofi_engine.data.rows import Row, write_rows
 from lofi_engine.data.workers import prepare_all
 from lofi_engine.errors import StageError
-from lofi_engine.recipe.model import Licenses, Quality, Recipe, Source
+from lofi_engine.recipe.model import Budget, Licenses, Quality, Recipe, Source
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
 from lofi_runtime.styles.taxonomy import load_styles
@@ -40,6 +40,7 @@ class Settings:
     licenses: Licenses
     quality: Quality
     target_tracks: int | None
+    budget: Budget | None
     styles: StylesSource
 
 
@@ -51,6 +52,7 @@ def settings(recipe: Recipe) -> Settings:
         licenses=dataset.licenses,
         quality=dataset.quality,
         target_tracks=dataset.target_tracks,
+        budget=dataset.budget,
         styles=styles_source(recipe),
     )
 
@@ -81,8 +83,10 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         lines = [f"  {row.source}: {row.reason}" for row in rows]
         raise StageError("\n".join([f"none of the {len(rows)} files can be used:", *lines]))
     write_rows(context.work, rows)
+    facts = _facts(rows, accepted)
     _tell(context, rows, settings.target_tracks)
-    return Outcome(facts=_facts(rows, accepted))
+    _tell_cost(context, accepted, settings.budget)
+    return Outcome(facts=facts)
 
 
 def _drafts(context: StageContext, settings: Settings) -> list[Draft]:
@@ -121,7 +125,9 @@ def _prepare(context: StageContext, drafts: Sequence[Draft]) -> Mapping[str, Pre
     context.emit(done, len(drafts), _TRACKS, f"{len(prepared)} kept from before" * bool(prepared))
     units.mkdir(parents=True, exist_ok=True)
     keys = list(jobs)
-    for number, result in prepare_all([(jobs[key], units / key) for key in keys]):
+    for number, result in prepare_all(
+        [(jobs[key], units / key) for key in keys], workers=context.workers
+    ):
         prepared[keys[number]] = result
         for draft in waiting[keys[number]]:
             done += 1
@@ -217,6 +223,15 @@ def _tell(context: StageContext, rows: Sequence[Row], target_tracks: int | None)
         context.warn(
             f"{len(noted)} tracks have a note in ledger.json, "
             f"the first is {noted[0].source}: {noted[0].notes[0]}"
+        )
+
+
+def _tell_cost(context: StageContext, accepted: Sequence[Row], budget: Budget | None) -> None:
+    cost_usd = sum(row.cost_usd for row in accepted)
+    if budget is not None and cost_usd > budget.max_usd:
+        context.warn(
+            f"the tracks cost {cost_usd:.2f} USD by their ledgers, dataset.budget.max_usd is "
+            f"{budget.max_usd:.2f}"
         )
 
 

@@ -1,24 +1,32 @@
 """Trains the LoRA on the encoded set; only the transformer is in memory.
 
 Resumable: checkpoints in the stage's progress folder hold weights, optimizer and every random
-state. Leaves every checkpoint's adapter and the loss curve.
+state. Leaves every checkpoint's adapter, the loss curve, and clips rendered on the way.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.training.checkpoints import name_of
 from lofi_engine.training.encoded import read_index
 from lofi_engine.training.progress_line import ProgressLine
 
+if TYPE_CHECKING:
+    from lofi_engine.models.family import Base
+
 VERSION = 1
+_SAMPLES = "samples"
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,8 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         base, peft_model, sampler, settings.training, generator, context.progress, device
     )
     started = time.monotonic()
-    line = ProgressLine(settings.training.steps, settings.training.batch_size)
-    losses = trainer.run(
-        context.seed,
-        lambda step, loss: context.emit(
-            step, settings.training.steps, "steps", line.write(step, loss)
-        ),
-    )
+    losses = trainer.run(context.seed, _reporter(context, settings, base))
+    _collect_samples(context)
     places = all_checkpoints(context.progress)
     norms = {}
     for place in places:
@@ -111,6 +114,31 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         },
         measured={"steps_per_sec": len(losses) / max(1e-9, time.monotonic() - started)},
     )
+
+
+def _reporter(
+    context: StageContext, settings: Settings, base: Base
+) -> Callable[[int, float], None]:
+    """Give what is called after every step: the progress line, and a sample now and then."""
+    from lofi_engine.training.samples import render_sample
+
+    training = settings.training
+    line = ProgressLine(training.steps, training.batch_size)
+
+    def report(step: int, loss: float) -> None:
+        context.emit(step, training.steps, "steps", line.write(step, loss))
+        if step % training.sample_every == 0:
+            name = name_of(step)
+            path = context.progress / _SAMPLES / f"{name}.wav"
+            render_sample(base, path, model_name=f"{base.identity} with an adapter at {name}")
+
+    return report
+
+
+def _collect_samples(context: StageContext) -> None:
+    kept = context.progress / _SAMPLES
+    if kept.is_dir():
+        shutil.copytree(kept, context.work / _SAMPLES)
 
 
 def window_frames(window_sec: float, sample_rate: int, frame_samples: int) -> int:

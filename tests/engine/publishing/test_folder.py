@@ -20,7 +20,7 @@ def make_parcel(place, model="lofi-a", content="weights", pages=("README.md",), 
         (bundle / name).write_text(f"{content} {name}")
     return Parcel(
         folders={f"{model}-int8": bundle},
-        pages={page: f"# {model} {content}\n" for page in pages},
+        pages=dict.fromkeys(pages, f"# {model} {content}\n"),
         entries={f"{model}-int8": {"variant": "int8", "version": content}},
     )
 

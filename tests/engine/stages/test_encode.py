@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from lofi_engine.audio.decode import decode
+from lofi_engine.errors import StageError
+from lofi_engine.stages import encode
+from lofi_engine.training.encoded import read_index, read_shard
+from tests.support.recipes import make_recipe
+from tests.support.stage_runs import run_stage
+from tests.support.tiny_training import one_thread, tiny_base
+
+TRACKS = {
+    "rain": ("train", "lofi, rain, piano", "", ["CORE-01"]),
+    "night": ("train", "lofi, night", "[Verse]\nstay with me", ["VOC-01", "CORE-01"]),
+    "unused": ("", "lofi", "", []),
+    "snow": ("validation", "lofi, snow, vinyl crackle, slow tempo, 64 bpm", "[Instrumental]", []),
+}
+
+
+@pytest.fixture(autouse=True)
+def single_thread():
+    with one_thread():
+        yield
+
+
+def write_inputs(folder):
+    """What curate, describe and split leave of four short tracks, one of them in no split."""
+    audio = folder / "curate" / "tracks"
+    audio.mkdir(parents=True)
+    for number, name in enumerate(TRACKS):
+        noise = np.random.default_rng(number).standard_normal((48_000 * (2 + number), 2))
+        soundfile.write(audio / f"{name}.flac", 0.1 * noise, 48_000)
+    split = {
+        part: sorted(name for name in TRACKS if TRACKS[name][0] == part)
+        for part in ("train", "validation")
+    }
+    rows = [
+        {"track": name, "prompt": prompt, "lyrics": lyrics, "style_ids": styles}
+        for name, (_part, prompt, lyrics, styles) in TRACKS.items()
+    ]
+    for place, content in (
+        ("split/split.json", split),
+        ("describe/descriptions.json", {"tracks": rows}),
+    ):
+        (folder / place).parent.mkdir()
+        (folder / place).write_text(json.dumps(content))
+    return {name: folder / name for name in ("curate", "describe", "split")}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return write_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def done(inputs, tmp_path_factory):
+    place = tmp_path_factory.mktemp("done")
+    with one_thread():
+        return run_stage(encode, make_recipe(place), place, inputs=inputs)
+
+
+def test_every_track_of_the_split_has_a_shard_and_a_row(done):
+    index = read_index(done.work)
+    assert [(track.track, track.split) for track in index] == [
+        ("night", "train"),
+        ("rain", "train"),
+        ("snow", "validation"),
+    ]
+    assert set(done.files()) == {"index.json", *(track.shard for track in index)}
+    assert index[0].style_ids == ("VOC-01", "CORE-01")
+    assert done.outcome.facts == {"tracks": 3, "frames": sum(track.frames for track in index)}
+    for track in index:
+        features = read_shard(done.work / track.shard)
+        assert features.latents.shape == (8, 16, track.frames)
+        assert features.text_states.shape == (track.tokens, 64)
+
+
+def test_frames_count_the_seconds_of_the_track(done):
+    frames = {track.track: track.frames for track in read_index(done.work)}
+    # 4096 samples of 44.1 kHz a frame, the last one begun counts.
+    seconds = {"rain": 2, "night": 3, "snow": 5}
+    assert frames == {name: -(-44_100 * length // 4096) for name, length in seconds.items()}
+
+
+def test_a_shard_is_what_the_base_says_of_audio_prompt_and_lyrics(done, inputs):
+    base = tiny_base()
+    track = next(one for one in read_index(done.work) if one.track == "night")
+    found = read_shard(done.work / track.shard)
+    audio = decode(inputs["curate"] / "tracks" / "night.flac")
+    with torch.inference_mode():
+        latents = base.encode_audio(audio.samples, audio.sample_rate)
+        states, mask = base.encode_text([TRACKS["night"][1]])
+    assert torch.equal(found.latents, latents)
+    assert torch.equal(found.text_states, states[0][mask[0].bool()])
+    assert found.lyric_ids.tolist() == base.lyric_ids(TRACKS["night"][2])
+    assert len(found.lyric_ids) > 5
+
+
+def test_instrumentals_have_the_single_id_of_no_lyrics(done):
+    for track in read_index(done.work):
+        if track.track != "night":
+            assert read_shard(done.work / track.shard).lyric_ids.tolist() == [0]
+
+
+def test_progress_counts_tracks_by_name(done):
+    said = [(event.done, event.total, event.unit, event.message) for event in done.events]
+    assert said == [(1, 3, "tracks", "night"), (2, 3, "tracks", "rain"), (3, 3, "tracks", "snow")]
+
+
+class KilledError(Exception):
+    """What stops the stage from outside."""
+
+
+def test_shards_finished_before_a_kill_are_kept_and_used(done, inputs, tmp_path, monkeypatch):
+    recipe = make_recipe(tmp_path)
+
+    def die(event):
+        if event.done == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run_stage(encode, recipe, tmp_path / "1", inputs=inputs, progress=tmp_path / "p", sink=die)
+    kept = sorted(path.name for path in (tmp_path / "p" / "shards").iterdir())
+    assert kept == ["night.safetensors", "rain.safetensors"]
+    encoded = []
+    really = encode._encode
+
+    def counted(base, audio, described):
+        encoded.append(audio.name)
+        return really(base, audio, described)
+
+    monkeypatch.setattr(encode, "_encode", counted)
+    again = run_stage(encode, recipe, tmp_path / "2", inputs=inputs, progress=tmp_path / "p")
+    assert encoded == ["snow.flac"]
+    assert again.files() == done.files()
+    assert [event.done for event in again.events] == [1, 2, 3]
+
+
+def test_with_every_shard_kept_the_base_is_not_loaded(done, inputs, tmp_path, monkeypatch):
+    recipe = make_recipe(tmp_path)
+
+    def die(event):
+        if event.done == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run_stage(encode, recipe, tmp_path / "1", inputs=inputs, progress=tmp_path / "p", sink=die)
+    monkeypatch.setattr(encode, "load_base", None)
+    again = run_stage(encode, recipe, tmp_path / "2", inputs=inputs, progress=tmp_path / "p")
+    assert again.files() == done.files()
+
+
+def test_a_damaged_shard_is_named_and_not_passed_on(inputs, tmp_path):
+    shards = tmp_path / "p" / "shards"
+    shards.mkdir(parents=True)
+    (shards / "night.safetensors").write_bytes(b"torn")
+    with pytest.raises(StageError, match=r"night\.safetensors: the shard is damaged .*delete it"):
+        run_stage(
+            encode, make_recipe(tmp_path), tmp_path / "1", inputs=inputs, progress=tmp_path / "p"
+        )
+
+
+def test_a_track_without_audio_is_named(tmp_path):
+    inputs = write_inputs(tmp_path / "inputs")
+    (inputs["curate"] / "tracks" / "rain.flac").unlink()
+    with pytest.raises(StageError) as caught:
+        run_stage(encode, make_recipe(tmp_path), tmp_path / "run", inputs=inputs)
+    assert str(caught.value) == "rain: no audio in tracks - run again with --from curate"
+
+
+def test_latents_that_are_not_finite_are_refused_by_track(inputs, tmp_path, monkeypatch):
+    base = tiny_base()
+    monkeypatch.setattr(
+        base, "encode_audio", lambda _samples, _rate: torch.full((8, 16, 4), float("inf"))
+    )
+    monkeypatch.setattr(encode, "load_base", lambda _reference, _home: base)
+    with pytest.raises(StageError) as caught:
+        run_stage(encode, make_recipe(tmp_path), tmp_path / "run", inputs=inputs)
+    assert str(caught.value) == "night.flac: its latents are not finite - check the base"
+
+
+def test_a_base_that_is_not_there_is_an_error_before_any_shard(inputs, tmp_path):
+    recipe = make_recipe(tmp_path, base={"model": "models/absent"})
+    with pytest.raises(StageError, match="models/absent"):
+        run_stage(encode, recipe, tmp_path / "run", inputs=inputs)
+    assert encode.sources(recipe) == (tmp_path / "models" / "absent",)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from lofi_engine.errors import StageError
+from lofi_engine.stages import measure
+from lofi_engine.stages.measure import GateError
+from tests.support.recipes import make_recipe
+from tests.support.releases import make_release
+from tests.support.stage_runs import run_stage
+from tests.support.tiny_bundle import make_tiny_bundle
+
+
+def disturb(folder, off):
+    """Move the decoder's weights by a share of their own width."""
+    path = folder / "transformer_decoder.onnx"
+    model = onnx.load(path)
+    for weight in model.graph.initializer:
+        if weight.name == "pattern_weight":
+            value = numpy_helper.to_array(weight)
+            noise = np.random.default_rng(1).standard_normal(value.shape).astype(np.float32)
+            weight.CopyFrom(numpy_helper.from_array(value + off * value.std() * noise, weight.name))
+    onnx.save(model, path)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """What export and quantize leave: float32 graphs, one near variant, one far, one equal."""
+    folder = tmp_path_factory.mktemp("inputs")
+    exported = make_tiny_bundle(folder / "export", manifest=False)
+    described = {"identity": "builtin:tiny@1", "pipeline": make_release().pipeline}
+    (exported / "model.json").write_text(json.dumps(described))
+    for name, off in {"fp16": 0.0, "int8": 0.02, "int4": 0.4}.items():
+        variant = shutil.copytree(exported, folder / "quantize" / name)
+        disturb(variant, off)
+    return {"export": exported, "quantize": folder / "quantize"}
+
+
+def measured(tmp_path, inputs, **changes):
+    recipe = make_recipe(tmp_path, measure={"seeds": 2, "duration_sec": 2, **changes})
+    return run_stage(measure, recipe, tmp_path / "run", inputs=inputs)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, inputs):
+    return measured(tmp_path_factory.mktemp("done"), inputs)
+
+
+def test_every_variant_has_its_distance_from_float32(done):
+    listing = json.loads((done.work / "measure.json").read_text())
+    assert list(listing["variants"]) == ["fp16", "int8", "int4"]
+    means = [found["latent_distance"]["mean"] for found in listing["variants"].values()]
+    assert means[0] == 0.0
+    assert 0.0 < means[1] < means[2]
+    for found in listing["variants"].values():
+        assert (found["seeds"], found["steps"], found["duration_sec"]) == (2, 2, 2)
+        assert len(found["latent_distance"]["each"]) == 2
+    assert done.outcome.facts == {
+        "latent_distance": dict(zip(listing["variants"], means, strict=True))
+    }
+
+
+def test_speeds_are_measured_figures_and_no_facts(done):
+    listing = json.loads((done.work / "measure.json").read_text())
+    assert list(listing["measured"]) == ["float32", "fp16", "int8", "int4"]
+    assert listing["measured"]["int8"]["CPUExecutionProvider"]["render_time_ratio"] > 0
+    assert done.outcome.measured == listing["measured"]
+    assert "render_time_ratio" not in json.dumps(done.outcome.facts)
+    assert "render_time_ratio" not in json.dumps(listing["variants"])
+
+
+def test_progress_counts_the_bundles(done):
+    said = [(event.done, event.total, event.unit, event.message) for event in done.events]
+    assert said == [
+        (0, 4, "bundles", "float32"),
+        (1, 4, "bundles", "fp16"),
+        (2, 4, "bundles", "int8"),
+        (3, 4, "bundles", "int4"),
+        (4, 4, "bundles", ""),
+    ]
+
+
+def test_the_probes_come_from_the_styles_and_the_seed(done, tmp_path, inputs):
+    from lofi_runtime.styles.prompts import expand_style
+    from lofi_runtime.styles.taxonomy import load_styles
+
+    prompts = json.loads((done.work / "measure.json").read_text())["prompts"]
+    styles = list(load_styles().values())
+    assert prompts == [expand_style(styles[number], 7 + number) for number in range(2)]
+
+
+def test_quality_is_the_same_again(done, tmp_path, inputs):
+    again = measured(tmp_path, inputs)
+    first, second = (
+        json.loads((one.work / "measure.json").read_text())["variants"] for one in (done, again)
+    )
+    assert first == second
+
+
+def test_a_variant_within_its_bound_passes(tmp_path, inputs, done):
+    distance = done.outcome.facts["latent_distance"]["int4"]
+    run = measured(tmp_path, inputs, max_distance={"int4": distance, "fp16": 0.001})
+    assert run.outcome.facts == done.outcome.facts
+
+
+def test_every_variant_beyond_its_bound_is_named_with_its_numbers(tmp_path, inputs, done):
+    distance = done.outcome.facts["latent_distance"]
+    bounds = {"fp16": 0.5, "int8": distance["int8"] / 2, "int4": 0.001}
+    with pytest.raises(GateError) as caught:
+        measured(tmp_path, inputs, max_distance=bounds)
+    assert isinstance(caught.value, StageError)
+    hint = "give it more bytes or bits, or raise the bound"
+    assert str(caught.value).splitlines() == [
+        f"measure: variant int8: its latent distance from float32 is {distance['int8']:.4g}, "
+        f"measure.max_distance.int8 allows {bounds['int8']:g} - {hint}",
+        f"measure: variant int4: its latent distance from float32 is {distance['int4']:.4g}, "
+        f"measure.max_distance.int4 allows 0.001 - {hint}",
+    ]
+    assert not (tmp_path / "run" / "work" / "measure.json").exists()
+
+
+def test_a_distance_that_is_no_number_does_not_pass():
+    quality = {"int8": {"latent_distance": {"mean": float("nan")}}}
+    with pytest.raises(GateError, match=r"is nan, measure\.max_distance\.int8 allows 0\.5"):
+        measure._check_gates(quality, {"int8": 0.5})
+
+
+def test_the_settings_are_the_recipe_s_and_a_part_of_a_second_is_a_whole_one(tmp_path):
+    recipe = make_recipe(tmp_path, measure={"max_distance": {"int8": 0.4}, "duration_sec": 5})
+    recipe = replace(recipe, measure=replace(recipe.measure, duration_sec=5.2))
+    taken = measure.settings(recipe)
+    assert taken.duration_sec == 6
+    assert dict(taken.max_distance) == {"int8": 0.4}
+    assert taken.variants == ("fp16", "int8", "int4")
+    assert measure.sources(recipe) == ()

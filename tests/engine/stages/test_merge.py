@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lofi_engine.errors import StageError
+from lofi_engine.stages import merge
+from lofi_engine.training.adapters import (
+    adapter_weights,
+    add_adapter,
+    save_adapter,
+    scale_of,
+    set_adapter_weights,
+)
+from lofi_engine.training.encoded import stack_conditioning
+from tests.support.recipes import make_recipe
+from tests.support.stage_runs import run_stage
+from tests.support.tiny_training import features, one_thread, tiny_base
+
+WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
+TARGETS = ["to_q", "to_out.0", "speaker_embedder", "linear_q"]
+
+
+@pytest.fixture(autouse=True)
+def single_thread():
+    with one_thread():
+        yield
+
+
+def recipe_in(folder):
+    return make_recipe(folder, lora={"targets": TARGETS, "alpha": 6.5})
+
+
+def make_adapter(recipe, size=0.05):
+    """Weights of an adapter for the tiny base; at size 0 it changes nothing."""
+    fresh = adapter_weights(add_adapter(tiny_base().transformer, recipe.lora, 1))
+    draws = torch.Generator().manual_seed(4)
+    return {
+        name: size * torch.randn(part.shape, generator=draws) if "lora_B" in name else part
+        for name, part in fresh.items()
+    }
+
+
+def merging(folder, weights, recipe=None):
+    recipe = recipe or recipe_in(folder)
+    save_adapter(folder / "select" / "adapter", weights, recipe.lora, {})
+    return run_stage(merge, recipe, folder / "run", inputs={"select": folder / "select"})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("done")
+    with one_thread():
+        weights = make_adapter(recipe_in(folder))
+        return merging(folder, weights), weights, recipe_in(folder).lora
+
+
+def test_each_target_s_weight_has_moved_by_the_scaled_product_and_no_other(done):
+    run, weights, lora = done
+    merged, before = load_file(run.work / WEIGHTS), tiny_base().transformer.state_dict()
+    assert merged.keys() == before.keys()
+    moved = set()
+    for name, part in before.items():
+        up = weights.get(f"base_model.model.{name.removesuffix('.weight')}.lora_B.weight")
+        if up is None or not name.endswith(".weight"):
+            assert torch.equal(merged[name], part), name
+            continue
+        down = weights[f"base_model.model.{name.removesuffix('.weight')}.lora_A.weight"]
+        torch.testing.assert_close(merged[name], part + scale_of(lora) * up @ down)
+        assert not torch.equal(merged[name], part)
+        moved.add(name)
+    assert len(moved) == len(weights) // 2
+    assert "speaker_embedder.weight" in moved
+
+
+def test_the_merged_network_answers_as_base_plus_adapter(done):
+    run, weights, lora = done
+    made = features(1, frames=5, lyrics=3)
+    answers = []
+    for with_adapter in (True, False):
+        base = tiny_base()
+        if with_adapter:
+            set_adapter_weights(add_adapter(base.transformer, lora, 1), weights)
+        else:
+            base.transformer.load_state_dict(load_file(run.work / WEIGHTS))
+        base.transformer.eval()
+        told = stack_conditioning([made], base.speaker_width)
+        with torch.inference_mode():
+            answers.append(base.velocity(made.latents[None], torch.tensor([300.0]), told))
+    torch.testing.assert_close(*answers, rtol=1e-4, atol=1e-5)
+
+
+def test_the_proof_is_kept_with_its_figures(done):
+    run, _weights, lora = done
+    proof = json.loads((run.work / "merge.json").read_text())
+    assert proof == run.outcome.facts
+    assert proof["scale"] == scale_of(lora) == 3.25
+    assert 0.0 <= proof["merge_error"] <= merge.MAX_MERGE_ERROR
+    assert proof["adapter_effect"] > 0.01
+    assert [(event.done, event.total, event.unit) for event in run.events] == [
+        (1, 3, "proofs"),
+        (2, 3, "proofs"),
+        (3, 3, "proofs"),
+    ]
+    assert set(run.files()) == {"merge.json", WEIGHTS}
+
+
+def test_merged_again_it_is_the_same_bytes(done, tmp_path):
+    run, weights, _lora = done
+    again = merging(tmp_path, weights)
+    assert again.files() == run.files()
+
+
+def test_an_adapter_of_zeros_is_refused(tmp_path):
+    weights = make_adapter(recipe_in(tmp_path), size=0.0)
+    with pytest.raises(StageError) as caught:
+        merging(tmp_path, weights)
+    assert str(caught.value) == "merge: the adapter changes nothing - train it again"
+    assert not (tmp_path / "run" / "work" / "merge.json").exists()
+
+
+@pytest.mark.parametrize(("limit", "weights"), [(-1.0, 0.05), (1e-4, float("nan"))])
+def test_a_merge_that_differs_is_refused_with_its_figures(tmp_path, monkeypatch, limit, weights):
+    monkeypatch.setattr(merge, "MAX_MERGE_ERROR", limit)
+    with pytest.raises(StageError) as caught:
+        merging(tmp_path, make_adapter(recipe_in(tmp_path), size=weights))
+    said = str(caught.value)
+    assert said.startswith("merge: the merged network differs from base plus adapter by ")
+    assert said.endswith(
+        f", allowed {limit:.0e} - this is a fault in the adapter or the base; train again"
+    )
+
+
+def test_an_adapter_for_another_recipe_s_targets_is_refused_by_name(tmp_path):
+    narrow = make_recipe(tmp_path, lora={"targets": ["to_q"]})
+    foreign = make_adapter(recipe_in(tmp_path / "wide"))
+    with pytest.raises(StageError, match=r"the adapter does not fit this base: \d+ names differ"):
+        merging(tmp_path, foreign, narrow)
+
+
+def test_a_missing_adapter_is_named(tmp_path):
+    with pytest.raises(StageError, match=r"adapter_model\.safetensors: not a readable adapter"):
+        run_stage(
+            merge, recipe_in(tmp_path), tmp_path / "run", inputs={"select": tmp_path / "select"}
+        )

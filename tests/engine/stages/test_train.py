@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from lofi_engine.errors import StageError
+from lofi_engine.stages import train
+from lofi_engine.training.adapters import DIFFUSERS_WEIGHTS, adapter_norm, load_adapter_weights
+from lofi_engine.training.checkpoints import all_checkpoints
+from tests.support.recipes import make_recipe
+from tests.support.stage_runs import run_stage
+from tests.support.tiny_training import one_thread, write_encoded
+
+NAMES = ["step-0000002", "step-0000004", "step-0000005"]
+
+
+@pytest.fixture(autouse=True)
+def single_thread():
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoded")
+    write_encoded(folder, ("train", "train", "validation"), lyrics=4)
+    return folder
+
+
+def training(tmp_path, encoded, place="run", *, changes=None, **options):
+    recipe = make_recipe(
+        tmp_path, training={"steps": 5, **(changes or {})}, execution={"threads": 1}
+    )
+    inputs = {"encode": encoded, "split": tmp_path}
+    return run_stage(train, recipe, tmp_path / place, inputs=inputs, **options)
+
+
+@pytest.fixture(scope="module")
+def done(encoded, tmp_path_factory):
+    with one_thread():
+        return training(tmp_path_factory.mktemp("done"), encoded)
+
+
+def test_every_checkpoint_leaves_an_adapter(done):
+    places = sorted((done.work / "checkpoints").iterdir())
+    assert [place.name for place in places] == NAMES
+    norms = {place.name: adapter_norm(load_adapter_weights(place)) for place in places}
+    assert done.outcome.facts["adapter_norms"] == norms
+    assert 0.0 < norms[NAMES[0]] < norms[NAMES[1]]
+
+
+def test_an_adapter_says_its_base_and_step(done):
+    path = done.work / "checkpoints" / NAMES[1] / DIFFUSERS_WEIGHTS
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    assert (metadata["base"], metadata["step"]) == ("builtin:tiny@1", "4")
+    assert (metadata["rank"], metadata["scale"]) == ("4", "4.0")
+
+
+def test_losses_are_kept_as_figures_and_as_a_picture(done):
+    losses = json.loads((done.work / "losses.json").read_text())
+    facts = done.outcome.facts
+    assert len(losses) == facts["steps"] == 5
+    assert (facts["first_loss"], facts["last_loss"]) == (losses[0], losses[-1])
+    assert facts["tracks"] == 2
+    assert "denoising loss over 5 steps" in (done.work / "loss.svg").read_text()
+    assert done.outcome.measured["steps_per_sec"] > 0
+
+
+def test_progress_shows_each_step_s_loss(done):
+    losses = json.loads((done.work / "losses.json").read_text())
+    assert [(event.done, event.total, event.unit) for event in done.events] == [
+        (step, 5, "steps") for step in range(1, 6)
+    ]
+    for event, loss in zip(done.events, losses, strict=True):
+        assert event.message.startswith(f"loss {loss:.4f} (smoothed ")
+    assert done.events[-1].message.endswith("0:00 left")
+
+
+def test_the_artifact_is_the_same_again(done, encoded, tmp_path):
+    assert training(tmp_path, encoded).files() == done.files()
+
+
+class KilledError(Exception):
+    """What stops the stage from outside."""
+
+
+def test_stopped_and_run_again_it_leaves_the_same_bytes(done, encoded, tmp_path):
+    def die(event):
+        if event.done == 3:
+            raise KilledError
+
+    progress = tmp_path / "progress"
+    with pytest.raises(KilledError):
+        training(tmp_path, encoded, "1", progress=progress, sink=die)
+    assert [place.name for place in all_checkpoints(progress)] == NAMES[:1]
+    again = training(tmp_path, encoded, "2", progress=progress)
+    assert [event.done for event in again.events] == [3, 4, 5]
+    assert again.files() == done.files()
+    assert again.outcome.facts == done.outcome.facts
+
+
+def test_a_damaged_checkpoint_stops_the_stage_by_name(encoded, tmp_path):
+    place = tmp_path / "progress" / NAMES[0]
+    place.mkdir(parents=True)
+    (place / "state.safetensors").write_bytes(b"torn")
+    with pytest.raises(StageError, match=rf"{NAMES[0]}: the checkpoint is damaged"):
+        training(tmp_path, encoded, progress=tmp_path / "progress")
+
+
+def test_validation_tracks_are_not_trained_on(done, tmp_path):
+    tracks = write_encoded(tmp_path / "encoded", ("train", "train", "validation"), lyrics=4)
+    (tmp_path / "encoded" / tracks[2].shard).write_bytes(b"not even readable")
+    assert training(tmp_path, tmp_path / "encoded").files() == done.files()
+
+
+def test_an_empty_training_split_is_refused(tmp_path):
+    write_encoded(tmp_path / "encoded", ("validation",))
+    with pytest.raises(StageError) as caught:
+        training(tmp_path, tmp_path / "encoded")
+    assert str(caught.value) == "train: the training split is empty - add tracks to the dataset"
+
+
+def test_an_adapter_that_learned_nothing_is_refused(encoded, tmp_path):
+    recipe = make_recipe(tmp_path, training={"steps": 1})
+    recipe = replace(recipe, training=replace(recipe.training, learning_rate=0.0))
+    with pytest.raises(StageError) as caught:
+        run_stage(train, recipe, tmp_path / "run", inputs={"encode": encoded})
+    assert str(caught.value) == (
+        "train: the adapter changed nothing: every lora_B is zero - "
+        "train more steps or raise training.learning_rate"
+    )
+
+
+def test_a_target_that_is_no_module_is_refused(encoded, tmp_path):
+    recipe = make_recipe(tmp_path, lora={"targets": ["to_q", "to_z"]})
+    with pytest.raises(StageError, match=r"lora\.targets: 'to_z' names no module of this base"):
+        run_stage(train, recipe, tmp_path / "run", inputs={"encode": encoded})
+
+
+def test_the_recipe_s_threads_are_used(encoded, tmp_path, monkeypatch):
+    asked = []
+    really = torch.set_num_threads
+
+    def remember(count):
+        asked.append(count)
+        really(count)
+
+    monkeypatch.setattr(torch, "set_num_threads", remember)
+    training(tmp_path, encoded, changes={"steps": 1})
+    assert asked == [1]
+
+
+def test_a_window_is_whole_latent_frames_and_at_least_one():
+    assert train.window_frames(10.0, 44_100, 4096) == 107
+    assert train.window_frames(0.01, 44_100, 4096) == 1
