@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from lofi_engine.plan import PIPELINE
 from lofi_engine.run import RUNS
 from lofi_runtime.bundle import open_bundle
 from tests.support.audio_folder import LIMITS, make_audio_folder
-from tests.support.finished_run import artifacts_of, lofi_recipe
+from tests.support.finished_run import ONE_THREAD, artifacts_of, lofi_recipe
 from tests.support.recipes import write_recipe
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(900)]
@@ -86,6 +87,7 @@ def test_a_run_killed_once_inside_every_stage_ends_as_an_undisturbed_one(finishe
             capture_output=True,
             text=True,
             check=False,
+            env={**os.environ, **ONE_THREAD},
         )
         assert killed.returncode == -9, f"{stage}: {killed.stderr}"
         assert stage not in artifacts_of(tmp_path / RUNS / "small")

@@ -25,7 +25,7 @@ from lofi_engine.training.progress_line import ProgressLine
 if TYPE_CHECKING:
     from lofi_engine.models.family import Base
 
-VERSION = 1
+VERSION = 2
 _SAMPLES = "samples"
 
 

@@ -122,7 +122,7 @@ with LiveLines() as live:
     live(Event("curate", 0, 0, "", "key", "cached"))
     live(Event("train", 0, 0, "", "key", "begin"))
     live(Event("train", 0, 0, "steps", "starting"))
-    live(Event("train", 3, 10, "steps", "loss [1.25]"))
+    live(Event("train", 3, 10, "steps", "loss [red]1.25"))
     time.sleep(0.3)
     live(Event("train", 1, 1, "", "3.2 s", "done"))
 """
@@ -151,7 +151,7 @@ def test_on_a_terminal_a_bar_with_count_and_message_is_drawn_and_removed():
     assert child.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
     assert "3/10 steps" in text
-    assert "loss [1.25]" in text
+    assert "loss [red]1.25" in text
     assert "curate    cached" in text
     assert "train     done in 3.2 s" in text
     assert b"\x1b[?25h" in seen  # the cursor is back

@@ -15,6 +15,7 @@ from tests.support.tiny_training import (
     LORA,
     TRAINING,
     make_trainer,
+    one_thread,
     silent,
     tiny_base,
     write_encoded,
@@ -39,8 +40,9 @@ def encoded(tmp_path_factory):
 def undisturbed(encoded, tmp_path_factory):
     """Losses, weights and checkpoint bytes of a training nothing disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    trainer = make_trainer(*encoded, folder, SEED, accumulate=2)
-    losses = trainer.run(SEED, silent)
+    with one_thread():
+        trainer = make_trainer(*encoded, folder, SEED, accumulate=2)
+        losses = trainer.run(SEED, silent)
     return losses, adapter_weights(trainer.model), bytes_of(folder)
 
 
