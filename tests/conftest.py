@@ -10,7 +10,6 @@ from hypothesis import settings
 from tests.support.finished_run import FinishedRun, run_small_recipe
 from tests.support.programs import absent
 
-
 # The suite tries the same examples every time; LOFI_FUZZ=1 draws new ones.
 settings.register_profile("suite", derandomize=True)
 settings.register_profile("fuzz", derandomize=False)

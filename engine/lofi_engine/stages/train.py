@@ -25,7 +25,7 @@ from lofi_engine.training.progress_line import ProgressLine
 if TYPE_CHECKING:
     from lofi_engine.models.family import Base
 
-VERSION = 2
+VERSION = 3
 _SAMPLES = "samples"
 
 

@@ -113,6 +113,9 @@ def save_adapter(
         weights: by PEFT's names, as `adapter_weights` gives them.
         lora: rank, alpha, rsLoRA and targets, written to the config and the metadata.
         facts: more metadata (base, recipe name and hash, step).
+
+    The second form carries its scale in the weights: a loader that gives it weight 1 plays the
+    adapter as it was trained.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stated = {
@@ -137,12 +140,22 @@ def save_adapter(
     }
     text = json.dumps(config, indent=1, sort_keys=True)
     (folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
-    # ACE-Step loads it into the transformer itself (`prefix=None`): no name goes before its own.
-    diffusers_form = {
-        name.removeprefix("base_model.model."): tensor for name, tensor in weights.items()
+    # Loaders of this file read no alpha, or read it from this block; the scale is therefore in the
+    # weights, and the block says that none is left to apply.
+    plain = {**config, "lora_alpha": lora.r, "use_rslora": False}
+    metadata = {"lora_adapter_metadata": json.dumps(plain, sort_keys=True), **stated}
+    save_tensors(folder / DIFFUSERS_WEIGHTS, _with_scale(weights, scale_of(lora)), metadata)
+
+
+def _with_scale(weights: Mapping[str, torch.Tensor], scale: float) -> dict[str, torch.Tensor]:
+    """Name weights as the transformer names its modules, and put the scale into every `lora_B`.
+
+    ACE-Step loads them into the transformer itself (`prefix=None`): no name goes before its own.
+    """
+    return {
+        name.removeprefix("base_model.model."): tensor * scale if "lora_B" in name else tensor
+        for name, tensor in weights.items()
     }
-    metadata = {"lora_adapter_metadata": json.dumps(config, sort_keys=True), **stated}
-    save_tensors(folder / DIFFUSERS_WEIGHTS, diffusers_form, metadata)
 
 
 def load_adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
