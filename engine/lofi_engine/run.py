@@ -180,6 +180,7 @@ def _run_one(
                 seed=planned.seed,
                 sink=sink,
                 workers=recipe.execution.workers,
+                threads=recipe.execution.threads,
             )
             outcome = stage.run(context, planned.settings_value)
             _record(recipe, planned, work, outcome, started, time.monotonic() - clock)

@@ -229,3 +229,12 @@ def test_a_run_killed_inside_a_stage_leaves_nothing_that_looks_done(tmp_path, st
     assert {name: (one.key, one.content_hash) for name, one in finished.items()} == {
         name: (one.key, one.content_hash) for name, one in undisturbed.items()
     }
+
+
+def test_a_stage_is_told_how_many_processes_and_threads_it_may_use_and_its_key_is_not(tmp_path):
+    stages, told = dummy_stages(), []
+    stages["second"].body = lambda context: told.append((context.workers, context.threads))
+    recipe = make_recipe(tmp_path, execution={"workers": 3, "threads": 2})
+    run(recipe, stages, pipeline=PIPELINE)
+    assert told == [(3, 2)]
+    assert all(state.cached for state in states_of(make_recipe(tmp_path), stages).values())

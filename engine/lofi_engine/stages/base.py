@@ -30,6 +30,7 @@ class StageContext:
         seed: the recipe's seed mixed with the stage's name, below 2**63.
         sink: takes progress events.
         workers: processes a stage may use; 0 takes one a core. Shapes no result, so no key.
+        threads: torch threads; 0 leaves torch's choice. See `lofi_engine.threads`.
     """
 
     stage: str
@@ -40,6 +41,7 @@ class StageContext:
     seed: int
     sink: EventSink
     workers: int = 0
+    threads: int = 0
 
     def emit(self, done: int, total: int, unit: str, message: str = "") -> None:
         """Report progress: `done` of `total` units (plural noun), with a line for a human."""

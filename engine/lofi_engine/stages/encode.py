@@ -6,16 +6,16 @@ finished shards are kept when the run is killed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lofi_engine.data.descriptions import Description, read_descriptions
 from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.threads import use_threads
 from lofi_engine.training.encoded import (
     EncodedTrack,
     Features,
@@ -23,6 +23,7 @@ from lofi_engine.training.encoded import (
     write_index,
     write_shard,
 )
+from lofi_runtime.atomic import link_or_copy, read_json
 
 if TYPE_CHECKING:
     from lofi_engine.models.family import Base
@@ -53,11 +54,9 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     Raises:
         StageError: the base is not there, or a track of the split has no audio.
     """
-    split = _read(context.inputs["split"] / "split.json")
-    described = {
-        row["track"]: row
-        for row in _read(context.inputs["describe"] / "descriptions.json")["tracks"]
-    }
+    use_threads(context.threads)
+    split = read_json(context.inputs["split"] / "split.json")
+    described = {one.track: one for one in read_descriptions(context.inputs["describe"])}
     wanted = [(name, part) for part in ("train", "validation") for name in split[part]]
     base: Base | None = None
     index = []
@@ -76,7 +75,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
                 frames=features.latents.shape[-1],
                 tokens=len(features.text_states),
                 split=part,
-                style_ids=tuple(described[name]["style_ids"]),
+                style_ids=described[name].style_ids,
             )
         )
         context.emit(number + 1, len(wanted), "tracks", name)
@@ -87,7 +86,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     )
 
 
-def _encode(base: Base, audio: Path, described: Mapping[str, Any]) -> Features:
+def _encode(base: Base, audio: Path, described: Description) -> Features:
     import torch
 
     from lofi_engine.audio.decode import decode
@@ -95,13 +94,13 @@ def _encode(base: Base, audio: Path, described: Mapping[str, Any]) -> Features:
     decoded = decode(audio)
     with torch.inference_mode():
         latents = base.encode_audio(decoded.samples, decoded.sample_rate)
-        states, mask = base.encode_text([described["prompt"]])
+        states, mask = base.encode_text([described.prompt])
     if not bool(torch.isfinite(latents).all()):
         raise StageError(f"{audio.name}: its latents are not finite", hint="check the base")
     return Features(
         latents=latents.float(),
         text_states=states[0][mask[0].bool()].float(),
-        lyric_ids=torch.tensor(base.lyric_ids(described["lyrics"]), dtype=torch.int64),
+        lyric_ids=torch.tensor(base.lyric_ids(described.lyrics), dtype=torch.int64),
     )
 
 
@@ -113,13 +112,8 @@ def _audio_of(folder: Path, name: str) -> Path:
 
 
 def _collect(context: StageContext, index: list[EncodedTrack]) -> None:
-    # Moved, not copied: the encoded set of 500 tracks would otherwise need its space twice.
-    # A kill in between costs the moved shards, which are then encoded again.
+    # A second name for the same bytes: whatever fails from here on, the progress stays whole.
     for track in index:
         target = context.work / track.shard
         target.parent.mkdir(parents=True, exist_ok=True)
-        (context.progress / track.shard).rename(target)
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+        link_or_copy(context.progress / track.shard, target)

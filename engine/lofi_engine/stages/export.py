@@ -16,6 +16,7 @@ from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of, base_sources, family_of, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.threads import use_threads
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +60,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     from lofi_engine.onnx_graphs.examples import EXAMPLES_FILE, save_examples
     from lofi_engine.onnx_graphs.export import export_graph
 
+    use_threads(context.threads)
     base = load_base(settings.base, context.home)
     _load_merged(base.transformer, context.inputs["merge"] / MERGED)
     specs = base.graphs()

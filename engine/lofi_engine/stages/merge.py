@@ -15,6 +15,8 @@ from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.threads import use_threads
+from lofi_engine.training.samples import PROMPT
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +28,6 @@ MAX_MERGE_ERROR = 1e-4
 """Largest difference allowed between merged and base-plus-adapter, over the output's deviation."""
 
 PROBE_FRAMES = 24
-PROBE_PROMPT = "lofi hip hop, chill, piano, 80 bpm, vinyl crackle, late night, instrumental"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         set_adapter_weights,
     )
 
+    use_threads(context.threads)
     base = load_base(settings.base, context.home)
     base.transformer.eval()
     alone = _probe(base, context.seed)
@@ -102,7 +104,7 @@ def _probe(base: Base, seed: int) -> torch.Tensor:
 
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
-        states, mask = base.encode_text([PROBE_PROMPT])
+        states, mask = base.encode_text([PROMPT])
         lyric_ids = torch.tensor([base.lyric_ids("")])
         conditioning = Conditioning(
             states, mask, torch.zeros(1, base.speaker_width), lyric_ids, torch.ones_like(lyric_ids)

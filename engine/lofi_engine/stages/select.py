@@ -6,7 +6,6 @@ base itself; the training loss is not looked at.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
-from lofi_engine.training.encoded import read_index
+from lofi_engine.threads import use_threads
+from lofi_engine.training.encoded import EncodedTrack, read_index, window_frames
+from lofi_runtime.atomic import write_json
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,45 @@ def sources(recipe: model.Recipe) -> tuple[Path, ...]:
 
 
 def run(context: StageContext, settings: Settings) -> Outcome:
-    """Score every checkpoint and copy the best one's adapter to `adapter/`.
+    """Score every checkpoint and write the best one's adapter to `adapter/`, in both its forms.
 
     Raises:
         StageError: a checkpoint's error is not a number, or it does not fit the base.
     """
+    use_threads(context.threads)
+    tracks, judged_on = _judges(context)
+    base_error, errors = _errors(context, settings, tracks)
+    best = min(errors, key=lambda name: (errors[name], name))
+    if errors[best] >= base_error:
+        context.warn(
+            f"no checkpoint denoises the {judged_on} tracks better than the base "
+            f"({errors[best]:.5f} against {base_error:.5f})"
+        )
+    _write_adapter(context, settings, best)
+    facts = {
+        "chosen": best,
+        "judged_on": judged_on,
+        "tracks": len(tracks),
+        "base_error": base_error,
+        "errors": errors,
+    }
+    write_json(context.work / "select.json", facts, sort_keys=True)
+    return Outcome(facts=facts)
+
+
+def _judges(context: StageContext) -> tuple[tuple[EncodedTrack, ...], str]:
+    """Give the tracks checkpoints are judged on, and which split they are of."""
+    tracks = read_index(context.inputs["encode"], "validation")
+    if tracks:
+        return tracks, "validation"
+    context.warn("no validation tracks: the checkpoints are judged on their training tracks")
+    return read_index(context.inputs["encode"], "train"), "train"
+
+
+def _errors(
+    context: StageContext, settings: Settings, tracks: tuple[EncodedTrack, ...]
+) -> tuple[float, dict[str, float]]:
+    """Give the base's own error and each checkpoint's, by name."""
     import torch
 
     from lofi_engine.training.adapters import (
@@ -57,55 +92,40 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     )
     from lofi_engine.training.validation import validation_error
 
-    encoded = context.inputs["encode"]
-    tracks, judged_on = read_index(encoded, "validation"), "validation"
-    if not tracks:
-        context.warn("no validation tracks: the checkpoints are judged on their training tracks")
-        tracks, judged_on = read_index(encoded, "train"), "train"
     base = load_base(settings.base, context.home)
     base.transformer.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    frames = max(1, int(settings.window_sec * base.sample_rate / base.frame_samples))
 
     def score() -> float:
         return validation_error(
             base,
-            encoded,
+            context.inputs["encode"],
             tracks,
             shift=settings.timestep_shift,
-            window_frames=frames,
+            window_frames=window_frames(base, settings.window_sec),
             seed=context.seed,
         )
 
     base_error = score()
     places = sorted((context.inputs["train"] / "checkpoints").glob("step-*"))
-    model_with_adapter = add_adapter(base.transformer, settings.lora, context.seed)
-    errors = {}
+    adapted = add_adapter(base.transformer, settings.lora, context.seed)
+    errors: dict[str, float] = {}
     for number, place in enumerate(places):
-        set_adapter_weights(model_with_adapter, load_adapter_weights(place))
-        errors[place.name] = score()
-        if not math.isfinite(errors[place.name]):
+        set_adapter_weights(adapted, load_adapter_weights(place))
+        error = errors[place.name] = score()
+        if not math.isfinite(error):
             raise StageError(
-                f"select: the error of {place.name} on the {judged_on} tracks is "
-                f"{errors[place.name]}",
+                f"select: the error of {place.name} on tracks not trained on is {error}",
                 hint="train again with a lower training.learning_rate",
             )
-        context.emit(
-            number + 1, len(places), "checkpoints", f"{place.name}: {errors[place.name]:.5f}"
-        )
-    best = min(errors, key=lambda name: (errors[name], name))
-    if errors[best] >= base_error:
-        context.warn(
-            f"no checkpoint denoises the {judged_on} tracks better than the base "
-            f"({errors[best]:.5f} against {base_error:.5f})"
-        )
-    shutil.copytree(context.inputs["train"] / "checkpoints" / best, context.work / "adapter")
-    facts = {
-        "chosen": best,
-        "judged_on": judged_on,
-        "tracks": len(tracks),
-        "base_error": base_error,
-        "errors": errors,
-    }
-    text = json.dumps(facts, indent=1, sort_keys=True)
-    (context.work / "select.json").write_text(text + "\n", encoding="utf-8")
-    return Outcome(facts=facts)
+        context.emit(number + 1, len(places), "checkpoints", f"{place.name}: {error:.5f}")
+    return base_error, errors
+
+
+def _write_adapter(context: StageContext, settings: Settings, chosen: str) -> None:
+    from lofi_engine.training.adapters import load_adapter_weights, save_for_ace_step
+
+    place = context.inputs["train"] / "checkpoints" / chosen
+    shutil.copytree(place, context.work / "adapter")
+    facts = {"step": chosen.removeprefix("step-").lstrip("0"), "base": settings.base.model}
+    weights = load_adapter_weights(place)
+    save_for_ace_step(context.work / "adapter", weights, settings.lora, facts)

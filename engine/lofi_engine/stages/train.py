@@ -1,4 +1,4 @@
-"""Trains the LoRA on the encoded set; only the transformer is in memory.
+"""Trains the LoRA on the encoded set, which holds all that the other networks have to say.
 
 Resumable: checkpoints in the stage's progress folder hold weights, optimizer and every random
 state. Leaves every checkpoint's adapter, the loss curve, and clips rendered on the way.
@@ -6,10 +6,9 @@ state. Leaves every checkpoint's adapter, the loss curve, and clips rendered on 
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +17,20 @@ from lofi_engine.errors import StageError
 from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.threads import use_threads
 from lofi_engine.training.checkpoints import name_of
-from lofi_engine.training.encoded import read_index
+from lofi_engine.training.curve import draw_curve
+from lofi_engine.training.encoded import read_index, window_frames
 from lofi_engine.training.progress_line import ProgressLine
+from lofi_runtime.atomic import link_or_copy, write_json
 
 if TYPE_CHECKING:
-    from lofi_engine.models.family import Base
+    import torch
 
-VERSION = 3
+    from lofi_engine.models.family import Base
+    from lofi_engine.training.loop import Trainer
+
+VERSION = 4
 _SAMPLES = "samples"
 
 
@@ -36,12 +41,11 @@ class Settings:
     base: model.Base
     lora: model.Lora
     training: model.Training
-    threads: int
 
 
 def settings(recipe: model.Recipe) -> Settings:
     """Take what training needs from the recipe."""
-    return Settings(base_of(recipe), recipe.lora, recipe.training, recipe.execution.threads)
+    return Settings(base_of(recipe), recipe.lora, recipe.training)
 
 
 def sources(recipe: model.Recipe) -> tuple[Path, ...]:
@@ -55,64 +59,65 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     Raises:
         StageError: nothing to train on, a target that is no module, a loss that is not a number.
     """
-    import torch
-
-    from lofi_engine.training.adapters import adapter_norm, add_adapter, save_adapter
-    from lofi_engine.training.batches import Sampler
-    from lofi_engine.training.checkpoints import all_checkpoints, read_checkpoint
-    from lofi_engine.training.curve import draw_curve
-    from lofi_engine.training.loop import Trainer
-
-    tracks = read_index(context.inputs["encode"], "train")
-    if not tracks:
-        raise StageError("train: the training split is empty", hint="add tracks to the dataset")
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    base = load_base(settings.base, context.home)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    base.transformer.requires_grad_(False).to(device)
-    peft_model = add_adapter(base.transformer, settings.lora, context.seed)
-    generator = torch.Generator().manual_seed(context.seed)
-    sampler = Sampler(
-        context.inputs["encode"],
-        tracks,
-        by=settings.training.sampling.by,
-        window_frames=window_frames(
-            settings.training.window_sec, base.sample_rate, base.frame_samples
-        ),
-        speaker_width=base.speaker_width,
-        dropout=settings.training.condition_dropout,
-        generator=generator,
-    )
-    trainer = Trainer(
-        base, peft_model, sampler, settings.training, generator, context.progress, device
-    )
+    use_threads(context.threads)
+    trainer = _trainer(context, settings)
     started = time.monotonic()
-    losses = trainer.run(context.seed, _reporter(context, settings, base))
-    _collect_samples(context)
-    places = all_checkpoints(context.progress)
-    norms = {}
-    for place in places:
-        weights = dict(read_checkpoint(place).adapter)
-        norms[place.name] = adapter_norm(weights)
-        facts = {"base": base.identity, "step": place.name.removeprefix("step-").lstrip("0")}
-        save_adapter(context.work / "checkpoints" / place.name, weights, settings.lora, facts)
-    if norms[places[-1].name] == 0.0:
-        raise StageError(
-            "train: the adapter changed nothing: every lora_B is zero",
-            hint="train more steps or raise training.learning_rate",
-        )
-    (context.work / "losses.json").write_text(json.dumps(list(losses)) + "\n", encoding="utf-8")
+    losses = trainer.run(context.seed, _reporter(context, settings, trainer.base))
+    norms = _collect(context)
+    write_json(context.work / "losses.json", list(losses))
     (context.work / "loss.svg").write_text(draw_curve(losses), encoding="utf-8")
+    samples = sorted((context.work / _SAMPLES).glob("*.wav"))
     return Outcome(
         facts={
             "steps": len(losses),
-            "tracks": len(tracks),
+            "tracks": len(read_index(context.inputs["encode"], "train")),
             "first_loss": losses[0],
             "last_loss": losses[-1],
             "adapter_norms": norms,
         },
         measured={"steps_per_sec": len(losses) / max(1e-9, time.monotonic() - started)},
+        # Clips are for ears: another mastering must not make an equal training another one.
+        measured_files=frozenset(f"{_SAMPLES}/{path.name}" for path in samples),
+    )
+
+
+def _trainer(context: StageContext, settings: Settings) -> Trainer:
+    import torch
+
+    from lofi_engine.training.adapters import add_adapter, save_adapter
+    from lofi_engine.training.batches import Sampler
+    from lofi_engine.training.loop import Trainer
+
+    tracks = read_index(context.inputs["encode"], "train")
+    if not tracks:
+        raise StageError("train: the training split is empty", hint="add tracks to the dataset")
+    base = load_base(settings.base, context.home)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    base.transformer.requires_grad_(False).to(device)
+    generator = torch.Generator().manual_seed(context.seed)
+    sampler = Sampler(
+        context.inputs["encode"],
+        tracks,
+        by=settings.training.sampling.by,
+        window_frames=window_frames(base, settings.training.window_sec),
+        speaker_width=base.speaker_width,
+        dropout=settings.training.condition_dropout,
+        generator=generator,
+    )
+
+    def write_adapter(folder: Path, weights: Mapping[str, torch.Tensor], step: int) -> None:
+        save_adapter(folder, weights, settings.lora, {"base": base.identity, "step": str(step)})
+
+    return Trainer(
+        base=base,
+        model=add_adapter(base.transformer, settings.lora, context.seed),
+        sampler=sampler,
+        settings=settings.training,
+        generator=generator,
+        folder=context.progress,
+        device=device,
+        write_adapter=write_adapter,
+        warn=context.warn,
     )
 
 
@@ -135,12 +140,36 @@ def _reporter(
     return report
 
 
-def _collect_samples(context: StageContext) -> None:
+def _collect(context: StageContext) -> dict[str, float]:
+    """Give the adapters and clips their places; they share the progress folder's bytes.
+
+    Returns:
+        The norm of each checkpoint's adapter.
+
+    Raises:
+        StageError: the last adapter is zero.
+    """
+    from lofi_engine.training.adapters import (
+        ADAPTER_CONFIG,
+        ADAPTER_WEIGHTS,
+        adapter_norm,
+        load_adapter_weights,
+    )
+    from lofi_engine.training.checkpoints import all_checkpoints
+
+    norms = {}
+    for place in all_checkpoints(context.progress):
+        norms[place.name] = adapter_norm(load_adapter_weights(place))
+        target = context.work / "checkpoints" / place.name
+        target.mkdir(parents=True)
+        for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+            link_or_copy(place / name, target / name)
+    if norms[max(norms)] == 0.0:
+        raise StageError(
+            "train: the adapter changed nothing: every lora_B is zero",
+            hint="train more steps or raise training.learning_rate",
+        )
     kept = context.progress / _SAMPLES
     if kept.is_dir():
         shutil.copytree(kept, context.work / _SAMPLES)
-
-
-def window_frames(window_sec: float, sample_rate: int, frame_samples: int) -> int:
-    """Give the latent frames of a training window, at least one."""
-    return max(1, int(window_sec * sample_rate / frame_samples))
+    return norms

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import Lora
 from lofi_engine.tensors import save_tensors
+from lofi_runtime.atomic import write_json
 
 if TYPE_CHECKING:
     import torch
@@ -106,27 +107,46 @@ def set_adapter_weights(model: PeftModel, weights: Mapping[str, torch.Tensor]) -
 def save_adapter(
     folder: Path, weights: Mapping[str, torch.Tensor], lora: Lora, facts: Mapping[str, str]
 ) -> None:
-    """Write an adapter into `folder` for PEFT and in the form ACE-Step loads.
+    """Write an adapter into `folder` as PEFT reads it.
 
     Args:
         folder: made if it is not there.
         weights: by PEFT's names, as `adapter_weights` gives them.
         lora: rank, alpha, rsLoRA and targets, written to the config and the metadata.
-        facts: more metadata (base, recipe name and hash, step).
-
-    The second form carries its scale in the weights: a loader that gives it weight 1 plays the
-    adapter as it was trained.
+        facts: more metadata (base, step).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stated = {
+    save_tensors(folder / ADAPTER_WEIGHTS, weights, {**_stated(lora), **facts})
+    write_json(folder / ADAPTER_CONFIG, _config(lora, facts), sort_keys=True)
+
+
+def save_for_ace_step(
+    folder: Path, weights: Mapping[str, torch.Tensor], lora: Lora, facts: Mapping[str, str]
+) -> None:
+    """Write an adapter into `folder` as ACE-Step's `load_lora` reads it.
+
+    The scale is in the weights: a loader that gives it weight 1 plays the adapter as it was
+    trained. Arguments as for `save_adapter`.
+    """
+    # Loaders of this file read no alpha, or read it from this block, which says that no scale is
+    # left to apply.
+    plain = {**_config(lora, facts), "lora_alpha": lora.r, "use_rslora": False}
+    metadata = {"lora_adapter_metadata": json.dumps(plain, sort_keys=True)}
+    scaled = _with_scale(weights, scale_of(lora))
+    save_tensors(folder / DIFFUSERS_WEIGHTS, scaled, {**metadata, **_stated(lora), **facts})
+
+
+def _stated(lora: Lora) -> dict[str, str]:
+    return {
         "rank": str(lora.r),
         "alpha": str(lora.alpha),
         "rslora": str(lora.rslora).lower(),
         "scale": repr(scale_of(lora)),
-        **facts,
     }
-    save_tensors(folder / ADAPTER_WEIGHTS, weights, stated)
-    config = {
+
+
+def _config(lora: Lora, facts: Mapping[str, str]) -> dict[str, Any]:
+    return {
         "peft_type": "LORA",
         "task_type": None,
         "base_model_name_or_path": facts.get("base", ""),
@@ -138,13 +158,6 @@ def save_adapter(
         "bias": "none",
         "inference_mode": True,
     }
-    text = json.dumps(config, indent=1, sort_keys=True)
-    (folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
-    # Loaders of this file read no alpha, or read it from this block; the scale is therefore in the
-    # weights, and the block says that none is left to apply.
-    plain = {**config, "lora_alpha": lora.r, "use_rslora": False}
-    metadata = {"lora_adapter_metadata": json.dumps(plain, sort_keys=True), **stated}
-    save_tensors(folder / DIFFUSERS_WEIGHTS, _with_scale(weights, scale_of(lora)), metadata)
 
 
 def _with_scale(weights: Mapping[str, torch.Tensor], scale: float) -> dict[str, torch.Tensor]:

@@ -1,25 +1,30 @@
 """Training checkpoints: everything a run needs to go on as if it had never stopped.
 
-Adapter, optimizer and every random state, as safetensors: no pickle anywhere. A checkpoint folder
-appears whole or not at all.
+A folder each: the adapter as PEFT reads it, and what resuming needs (optimizer, every random state)
+in a file of its own, as safetensors: no pickle anywhere. Only the two newest keep that file: the
+optimizer's moments are twice the adapter, and a week of training makes twenty checkpoints. A
+checkpoint folder appears whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.tensors import save_tensors
+from lofi_engine.training.adapters import ADAPTER_WEIGHTS, load_adapter_weights
+from lofi_runtime.atomic import replace_folder
 
 if TYPE_CHECKING:
     import torch
 
-_STATE = "state.safetensors"
+_RESUME = "resume.safetensors"
+_RESUMABLE = 2
 _LOOP = "loop.json"
 
 
@@ -35,6 +40,7 @@ class Checkpoint:
         global_generator: state of torch's global generator (dropout draws from it).
         losses: loss of every step so far.
         threads: torch threads; another count may round differently.
+        cuda_generator: state of the accelerator's generator, where there is one.
     """
 
     step: int
@@ -44,26 +50,41 @@ class Checkpoint:
     global_generator: torch.Tensor
     losses: tuple[float, ...]
     threads: int
+    cuda_generator: torch.Tensor | None = None
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` as `folder/step-NNNNNNN`."""
+WriteAdapter = Callable[[Path, Mapping[str, "torch.Tensor"], int], None]
+"""`write(folder, weights, step)`: writes an adapter so that `load_adapter_weights` reads it."""
+
+
+def write_bare(folder: Path, weights: Mapping[str, torch.Tensor], _step: int) -> None:
+    """Write an adapter's weights alone, without the config that PEFT wants beside them."""
+    save_tensors(folder / ADAPTER_WEIGHTS, weights)
+
+
+def save_checkpoint(
+    folder: Path, checkpoint: Checkpoint, write_adapter: WriteAdapter = write_bare
+) -> None:
+    """Write `checkpoint` as `folder/step-NNNNNNN`; older ones lose what resuming needs."""
     place = folder / name_of(checkpoint.step)
     aside = folder / f".{place.name}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    tensors = {f"adapter/{name}": tensor for name, tensor in checkpoint.adapter.items()}
-    tensors |= {f"optimizer/{name}": tensor for name, tensor in checkpoint.optimizer.items()}
+    write_adapter(aside, checkpoint.adapter, checkpoint.step)
+    tensors = {f"optimizer/{name}": tensor for name, tensor in checkpoint.optimizer.items()}
     tensors |= {"generator": checkpoint.generator, "global": checkpoint.global_generator}
-    save_tensors(aside / _STATE, tensors)
+    if checkpoint.cuda_generator is not None:
+        tensors["cuda"] = checkpoint.cuda_generator
+    save_tensors(aside / _RESUME, tensors)
     loop = {
         "step": checkpoint.step,
         "losses": list(checkpoint.losses),
         "threads": checkpoint.threads,
     }
     (aside / _LOOP).write_text(json.dumps(loop), encoding="utf-8")
-    shutil.rmtree(place, ignore_errors=True)
-    aside.rename(place)
+    replace_folder(aside, place)
+    for older in all_checkpoints(folder)[:-_RESUMABLE]:
+        (older / _RESUME).unlink(missing_ok=True)
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
@@ -91,18 +112,19 @@ def read_checkpoint(place: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
     try:
-        tensors: dict[str, Any] = dict(load_file(place / _STATE))
+        tensors: dict[str, Any] = dict(load_file(place / _RESUME))
         loop = json.loads((place / _LOOP).read_text(encoding="utf-8"))
         return Checkpoint(
             step=loop["step"],
-            adapter=_below("adapter/", tensors),
+            adapter=load_adapter_weights(place),
             optimizer=_below("optimizer/", tensors),
             generator=tensors["generator"],
             global_generator=tensors["global"],
             losses=tuple(loop["losses"]),
             threads=loop["threads"],
+            cuda_generator=tensors.get("cuda"),
         )
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (StageError, OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise StageError(
             f"{place}: the checkpoint is damaged ({error})",
             hint="delete this folder to go on from the one before it",

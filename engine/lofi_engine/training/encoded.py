@@ -18,7 +18,7 @@ from lofi_engine.tensors import save_tensors
 if TYPE_CHECKING:
     import torch
 
-    from lofi_engine.models.family import Conditioning
+    from lofi_engine.models.family import Base, Conditioning
 
 INDEX_NAME = "index.json"
 
@@ -57,6 +57,11 @@ class Features:
     latents: torch.Tensor
     text_states: torch.Tensor
     lyric_ids: torch.Tensor
+
+
+def window_frames(base: Base, window_sec: float) -> int:
+    """Give the latent frames of a window, at least one."""
+    return max(1, int(window_sec * base.sample_rate / base.frame_samples))
 
 
 def write_shard(path: Path, features: Features) -> None:

@@ -18,7 +18,7 @@ from lofi_engine.recipe.model import Training
 from lofi_engine.training import checkpoints
 from lofi_engine.training.adapters import adapter_weights, set_adapter_weights
 from lofi_engine.training.batches import Sampler
-from lofi_engine.training.checkpoints import Checkpoint
+from lofi_engine.training.checkpoints import Checkpoint, WriteAdapter, write_bare
 from lofi_engine.training.flow import add_noise, denoising_loss, draw_sigmas
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 ADAM_BETAS = (0.8, 0.9)
 WEIGHT_DECAY = 1e-2
+
+
+def ignore_warning(_message: str) -> None:
+    """Tell nobody."""
+
 
 Report = Callable[[int, float], None]
 """`report(step, loss)` after every step."""
@@ -46,6 +51,8 @@ class Trainer:
         generator: the sampler's generator, also used for noise and timesteps.
         folder: where checkpoints go.
         device: where the transformer lies.
+        write_adapter: writes a checkpoint's adapter.
+        warn: takes what the user should know.
     """
 
     base: Base
@@ -55,6 +62,8 @@ class Trainer:
     generator: torch.Generator
     folder: Path
     device: torch.device
+    write_adapter: WriteAdapter = write_bare
+    warn: Callable[[str], None] = ignore_warning
 
     def run(self, seed: int, report: Report) -> tuple[float, ...]:
         """Train to `settings.steps`, from the newest checkpoint if there is one.
@@ -77,9 +86,12 @@ class Trainer:
         self.model.train()
         for step in range(len(losses) + 1, self.settings.steps + 1):
             losses.append(self._step(step, optimizer))
-            if step % self.settings.checkpoint_every == 0 or step == self.settings.steps:
-                checkpoints.save_checkpoint(self.folder, self._checkpoint(step, optimizer, losses))
+            # Before the checkpoint: what is reported at a step (a sample clip) is then made again
+            # when a kill falls between the two, instead of being missed for ever.
             report(step, losses[-1])
+            if step % self.settings.checkpoint_every == 0 or step == self.settings.steps:
+                checkpoint = self._checkpoint(step, optimizer, losses)
+                checkpoints.save_checkpoint(self.folder, checkpoint, self.write_adapter)
         return tuple(losses)
 
     def _optimizer(self) -> torch.optim.AdamW:
@@ -139,15 +151,23 @@ class Trainer:
             global_generator=torch.get_rng_state(),
             losses=tuple(losses),
             threads=torch.get_num_threads(),
+            cuda_generator=torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
         )
 
     def _restore(self, start: Checkpoint, optimizer: torch.optim.AdamW) -> None:
         import torch
 
+        if start.threads != torch.get_num_threads():
+            self.warn(
+                f"resumed with {torch.get_num_threads()} threads, the checkpoint was made with "
+                f"{start.threads}: the result will differ in its last bits"
+            )
         set_adapter_weights(self.model, start.adapter)
         _restore_optimizer(optimizer, start.optimizer)
         self.generator.set_state(start.generator)
         torch.set_rng_state(start.global_generator)
+        if start.cuda_generator is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(start.cuda_generator)
 
 
 def learning_rate(step: int, settings: Training) -> float:

@@ -9,9 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lofi_runtime.pipeline.denoise import DenoiseSettings, denoise
-from lofi_runtime.pipeline.noise import starting_noise
-
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -52,6 +49,9 @@ def render_sample(base: Base, path: Path, *, model_name: str) -> None:
 
 def _denoise(base: Base) -> npt.NDArray[np.float32]:
     import torch
+
+    from lofi_runtime.pipeline.denoise import DenoiseSettings, denoise
+    from lofi_runtime.pipeline.noise import starting_noise
 
     device = next(base.transformer.parameters()).device
     frames = -(-DURATION_SEC * base.sample_rate // base.frame_samples)

@@ -8,6 +8,7 @@ import soundfile
 import torch
 
 from lofi_engine.audio.decode import decode
+from lofi_engine.data.descriptions import Description, write_descriptions
 from lofi_engine.errors import StageError
 from lofi_engine.stages import encode
 from lofi_engine.training.encoded import read_index, read_shard
@@ -40,16 +41,14 @@ def write_inputs(folder):
         part: sorted(name for name in TRACKS if TRACKS[name][0] == part)
         for part in ("train", "validation")
     }
-    rows = [
-        {"track": name, "prompt": prompt, "lyrics": lyrics, "style_ids": styles}
+    for name in ("split", "describe"):
+        (folder / name).mkdir()
+    (folder / "split" / "split.json").write_text(json.dumps(split))
+    described = [
+        Description(name, prompt, lyrics, 80.0, "A minor", tuple(styles), 2.0, "style")
         for name, (_part, prompt, lyrics, styles) in TRACKS.items()
     ]
-    for place, content in (
-        ("split/split.json", split),
-        ("describe/descriptions.json", {"tracks": rows}),
-    ):
-        (folder / place).parent.mkdir()
-        (folder / place).write_text(json.dumps(content))
+    write_descriptions(folder / "describe", described)
     return {name: folder / name for name in ("curate", "describe", "split")}
 
 

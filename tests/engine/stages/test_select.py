@@ -128,7 +128,7 @@ def test_a_checkpoint_whose_error_is_no_number_is_refused_by_name(tmp_path, enco
     with pytest.raises(StageError) as caught:
         selection(tmp_path, encoded, step_01=adapters["trained"], step_02=broken)
     assert str(caught.value) == (
-        "select: the error of step-02 on the validation tracks is nan - "
+        "select: the error of step-02 on tracks not trained on is nan - "
         "train again with a lower training.learning_rate"
     )
 

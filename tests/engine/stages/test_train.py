@@ -4,12 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
-import torch
 from safetensors import safe_open
 
 from lofi_engine.errors import StageError
 from lofi_engine.stages import train
-from lofi_engine.training.adapters import DIFFUSERS_WEIGHTS, adapter_norm, load_adapter_weights
+from lofi_engine.training.adapters import ADAPTER_WEIGHTS, adapter_norm, load_adapter_weights
 from lofi_engine.training.checkpoints import all_checkpoints
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
@@ -54,7 +53,7 @@ def test_every_checkpoint_leaves_an_adapter(done):
 
 
 def test_an_adapter_says_its_base_and_step(done):
-    path = done.work / "checkpoints" / NAMES[1] / DIFFUSERS_WEIGHTS
+    path = done.work / "checkpoints" / NAMES[1] / ADAPTER_WEIGHTS
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     assert (metadata["base"], metadata["step"]) == ("builtin:tiny@1", "4")
@@ -107,7 +106,7 @@ def test_stopped_and_run_again_it_leaves_the_same_bytes(done, encoded, tmp_path)
 def test_a_damaged_checkpoint_stops_the_stage_by_name(encoded, tmp_path):
     place = tmp_path / "progress" / NAMES[0]
     place.mkdir(parents=True)
-    (place / "state.safetensors").write_bytes(b"torn")
+    (place / "resume.safetensors").write_bytes(b"torn")
     with pytest.raises(StageError, match=rf"{NAMES[0]}: the checkpoint is damaged"):
         training(tmp_path, encoded, progress=tmp_path / "progress")
 
@@ -140,21 +139,3 @@ def test_a_target_that_is_no_module_is_refused(encoded, tmp_path):
     recipe = make_recipe(tmp_path, lora={"targets": ["to_q", "to_z"]})
     with pytest.raises(StageError, match=r"lora\.targets: 'to_z' names no module of this base"):
         run_stage(train, recipe, tmp_path / "run", inputs={"encode": encoded})
-
-
-def test_the_recipe_s_threads_are_used(encoded, tmp_path, monkeypatch):
-    asked = []
-    really = torch.set_num_threads
-
-    def remember(count):
-        asked.append(count)
-        really(count)
-
-    monkeypatch.setattr(torch, "set_num_threads", remember)
-    training(tmp_path, encoded, changes={"steps": 1})
-    assert asked == [1]
-
-
-def test_a_window_is_whole_latent_frames_and_at_least_one():
-    assert train.window_frames(10.0, 44_100, 4096) == 107
-    assert train.window_frames(0.01, 44_100, 4096) == 1

@@ -20,6 +20,7 @@ from lofi_engine.training.adapters import (
     add_adapter,
     load_adapter_weights,
     save_adapter,
+    save_for_ace_step,
     scale_of,
     set_adapter_weights,
 )
@@ -205,7 +206,7 @@ def test_diffusers_loads_the_other_form_as_ace_step_does(tmp_path):
     from diffusers.utils import set_weights_and_activate_adapters
 
     base, _model, weights = filled()
-    save_adapter(tmp_path, weights, LORA, FACTS)
+    save_for_ace_step(tmp_path, weights, LORA, FACTS)
     other = tiny_base()
     kind = type(other.transformer)
     other.transformer.__class__ = type("Loading", (kind, PeftAdapterMixin), {})
@@ -217,7 +218,7 @@ def test_diffusers_loads_the_other_form_as_ace_step_does(tmp_path):
 
 def test_the_diffusers_form_names_modules_and_says_what_was_trained(tmp_path):
     _base, _model, weights = filled()
-    save_adapter(tmp_path, weights, LORA, FACTS)
+    save_for_ace_step(tmp_path, weights, LORA, FACTS)
     found = load_file(tmp_path / DIFFUSERS_WEIGHTS)
     names = {name for name, _module in tiny_base().transformer.named_modules()}
     assert len(found) == len(weights)
@@ -239,6 +240,7 @@ def test_equal_adapters_are_equal_files(tmp_path):
     _base, _model, weights = filled()
     for name in ("a", "b"):
         save_adapter(tmp_path / name, weights, LORA, FACTS)
+        save_for_ace_step(tmp_path / name, weights, LORA, FACTS)
     for file in (ADAPTER_CONFIG, ADAPTER_WEIGHTS, DIFFUSERS_WEIGHTS):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 

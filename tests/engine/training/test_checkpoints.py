@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lofi_engine.errors import StageError
+from lofi_engine.training.adapters import load_adapter_weights
 from lofi_engine.training.checkpoints import (
     Checkpoint,
     all_checkpoints,
@@ -92,12 +93,16 @@ def test_a_checkpoint_that_was_being_written_is_not_one(tmp_path, monkeypatch):
 
 
 def damage_cut(place):
-    path = place / "state.safetensors"
+    path = place / "resume.safetensors"
     path.write_bytes(path.read_bytes()[:-40])
 
 
 def damage_gone(place):
-    (place / "state.safetensors").unlink()
+    (place / "resume.safetensors").unlink()
+
+
+def damage_adapter(place):
+    (place / "adapter_model.safetensors").write_bytes(b"torn")
 
 
 def damage_loop(place):
@@ -114,7 +119,9 @@ def damage_key(place):
     (place / "loop.json").write_text(json.dumps(loop))
 
 
-@pytest.mark.parametrize("damage", [damage_cut, damage_gone, damage_loop, damage_list, damage_key])
+@pytest.mark.parametrize(
+    "damage", [damage_cut, damage_gone, damage_adapter, damage_loop, damage_list, damage_key]
+)
 def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path, damage):
     save_checkpoint(tmp_path, checkpoint(2))
     save_checkpoint(tmp_path, checkpoint(4))
@@ -129,4 +136,12 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path, damage):
 def test_no_pickle_is_in_a_checkpoint(tmp_path):
     save_checkpoint(tmp_path, checkpoint())
     names = {path.name for path in (tmp_path / name_of(4)).iterdir()}
-    assert names == {"state.safetensors", "loop.json"}
+    assert names == {"adapter_model.safetensors", "resume.safetensors", "loop.json"}
+
+
+def test_only_the_two_newest_keep_what_resuming_needs(tmp_path):
+    for step in (2, 4, 6, 8):
+        save_checkpoint(tmp_path, checkpoint(step))
+    kept = [(place / "resume.safetensors").exists() for place in all_checkpoints(tmp_path)]
+    assert kept == [False, False, True, True]
+    assert all(load_adapter_weights(place) for place in all_checkpoints(tmp_path))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from lofi_engine.training.encoded import (
     read_index,
     read_shard,
     stack_conditioning,
+    window_frames,
     write_shard,
 )
 from tests.support.tiny_training import features, write_encoded
@@ -78,3 +80,9 @@ def test_one_track_needs_no_padding():
     stacked = stack_conditioning([one], speaker_width=2)
     assert stacked.text_mask.tolist() == [[1, 1, 1]]
     assert stacked.lyric_mask.tolist() == [[1]]
+
+
+def test_a_window_is_whole_latent_frames_and_at_least_one():
+    base = SimpleNamespace(sample_rate=44_100, frame_samples=4096)
+    assert window_frames(base, 10.0) == 107
+    assert window_frames(base, 0.01) == 1

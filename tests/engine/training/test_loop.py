@@ -117,7 +117,7 @@ def test_a_finished_training_resumed_does_nothing(undisturbed, encoded, tmp_path
 def test_a_damaged_checkpoint_is_an_error_and_no_silent_restart(encoded, tmp_path):
     with pytest.raises(StoppedError):
         make_trainer(*encoded, tmp_path, SEED).run(SEED, stop_after(3))
-    (tmp_path / name_of(2) / "state.safetensors").write_bytes(b"torn")
+    (tmp_path / name_of(2) / "resume.safetensors").write_bytes(b"torn")
     steps = []
     with pytest.raises(StageError, match="step-0000002: the checkpoint is damaged"):
         make_trainer(*encoded, tmp_path, SEED).run(SEED, lambda step, _loss: steps.append(step))
@@ -236,3 +236,25 @@ def test_the_optimizer_takes_each_step_s_rate_and_the_reference_s_betas(encoded,
     assert rates == [learning_rate(step, trainer.settings) for step in (1, 2, 3)]
     assert optimizers[0].param_groups[0]["betas"] == (0.8, 0.9)
     assert optimizers[0].param_groups[0]["weight_decay"] == 1e-2
+
+
+def test_what_is_reported_at_a_step_is_reported_again_after_a_kill_right_then(encoded, tmp_path):
+    """A clip rendered at a checkpoint's step must not be missed for ever."""
+    with pytest.raises(StoppedError):
+        make_trainer(*encoded, tmp_path, SEED).run(SEED, stop_after(4))
+    seen = []
+    make_trainer(*encoded, tmp_path, SEED).run(SEED, lambda step, _loss: seen.append(step))
+    assert 4 in seen
+
+
+def test_resuming_with_other_threads_is_said(encoded, tmp_path):
+    said = []
+    with pytest.raises(StoppedError):
+        make_trainer(*encoded, tmp_path, SEED).run(SEED, stop_after(3))
+    other = replace(make_trainer(*encoded, tmp_path, SEED), warn=said.append)
+    torch.set_num_threads(2)
+    other.run(SEED, silent)
+    assert said == [
+        "resumed with 2 threads, the checkpoint was made with 1: the result will differ in its "
+        "last bits"
+    ]
