@@ -1,6 +1,8 @@
-"""Writes docs/cli.md and docs/recipe.md from the programs and the schema; `--check` compares.
+"""Writes docs/cli.md, docs/recipe.md and docs/protocol.md from the programs and the schemas.
 
-A test runs the check, so neither page can go stale.
+`--check` compares instead of writing.
+
+A test runs the check, so no page can go stale.
 """
 
 from __future__ import annotations
@@ -100,7 +102,44 @@ def _shown(value: Any) -> str:
     return "" if value is None else f"`{json.dumps(value)}`"
 
 
-PAGES = {"cli.md": cli_page, "recipe.md": recipe_page}
+def protocol_page() -> str:
+    """List every method and notification of the runtime with its fields."""
+    schema = json.loads((shared_folder("schemas") / "rpc.v1.schema.json").read_text())
+    lines = [
+        "# The protocol",
+        "",
+        "Made by `make docs` from `schemas/rpc.v1.schema.json`, which is the contract.",
+        "",
+        "msgpack-RPC over a unix socket (folder 0700, socket 0600, the peer's user is checked):",
+        "`[0, id, method, [params]]`, `[1, id, error, result]`, `[2, method, [params]]`, with one",
+        "map of parameters. An error is `{code, message, data: {error_code, details}}`; its",
+        "message is one sentence that says what to do.",
+    ]
+    methods = schema["properties"]["methods"]["properties"]
+    lines += ["", "## Methods"]
+    for name, method in methods.items():
+        method = _resolved(schema, method)
+        parts = method["properties"]
+        lines += ["", f"### {name}", "", str(method.get("description", ""))]
+        lines += _fields(schema, parts["params"], "parameter")
+        lines += _fields(schema, parts["result"], "answer")
+    notifications = schema["properties"]["notifications"]["properties"]
+    lines += ["", "## Notifications"]
+    for name, notification in notifications.items():
+        whole = {**_resolved(schema, notification), **notification}
+        lines += ["", f"### {name}", "", str(whole.get("description", ""))]
+        lines += _fields(schema, whole, "field")
+    return "\n".join(lines) + "\n"
+
+
+def _fields(schema: dict[str, Any], node: dict[str, Any], title: str) -> list[str]:
+    rows = list(_rows(schema, node, ""))
+    if not rows:
+        return []
+    return ["", f"| {title} | value | default | meaning |", "|---|---|---|---|", *rows]
+
+
+PAGES = {"cli.md": cli_page, "recipe.md": recipe_page, "protocol.md": protocol_page}
 
 
 def main(arguments: list[str]) -> int:

@@ -6,15 +6,15 @@ reproducible; `measured` (times, memory, dates) is not. The recipe is kept as th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lofi_engine.errors import ArtifactError
+from lofi_engine.errors import ArtifactError, StageError
 from lofi_engine.hashing import content_hash, hash_value
 from lofi_engine.stages.base import Outcome
+from lofi_runtime.atomic import read_json, write_json
 
 RECORD_NAME = "artifact.json"
 FORMAT = 1
@@ -81,7 +81,7 @@ def write_record(
     full = dict(content)
     full["files"] = describe_files(folder, outcome.measured_files)
     full["facts"] = dict(outcome.facts)
-    full["outside"] = list(outcome.outside)
+    full["outside"] = dict(outcome.outside)
     content_digest = hash_value(full)
     record = {
         "format": FORMAT,
@@ -90,8 +90,7 @@ def write_record(
         "recipe": dict(recipe),
         "measured": {**measured, **outcome.measured},
     }
-    text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / RECORD_NAME, record, sort_keys=True)
     return content_digest
 
 
@@ -100,10 +99,11 @@ def read_artifact(folder: Path) -> Artifact | None:
 
     Raises:
         ArtifactError: the record is damaged or of another format.
+        StageError: what lies there cannot be read at all.
     """
     path = folder / RECORD_NAME
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         if record["format"] != FORMAT:
             raise ArtifactError(
                 f"{path}: record format {record['format']} is not {FORMAT}",
@@ -120,18 +120,32 @@ def read_artifact(folder: Path) -> Artifact | None:
         )
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise unreadable(error, path) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{path}: the record cannot be read ({error})", hint="delete the folder and run again"
         ) from error
 
 
-def missing_file(artifact: Artifact, home: Path) -> str | None:
-    """Name the first recorded file that is gone or of another size; None when all are there.
+def unreadable(error: OSError, path: Path) -> StageError:
+    """Word an error of the file system below `runs/` as one a user can mend."""
+    return StageError(
+        f"cannot read {error.filename or path}: {error.strerror or error}",
+        hint="move away what is in the way there, or make it readable",
+    )
+
+
+def missing_file(
+    artifact: Artifact, home: Path, hash_content: Callable[[Path], str] = content_hash
+) -> str | None:
+    """Name the first recorded file that is gone or not what was left; None when all are there.
 
     Args:
         artifact: whose files.
         home: the recipe's folder, where paths of files outside the artifact start.
+        hash_content: gives the `content_hash` of a file outside the artifact; there anybody may
+            have written. Inside, the size alone is compared.
     """
     for name, described in artifact.content["files"].items():
         path = artifact.folder / name
@@ -140,7 +154,9 @@ def missing_file(artifact: Artifact, home: Path) -> str | None:
         size = described.get("size_bytes")
         if size is not None and path.stat().st_size != size:
             return f"{name} has {path.stat().st_size} bytes, not {size}"
-    for name in artifact.content.get("outside", ()):
+    for name, digest in (artifact.content.get("outside") or {}).items():
         if not (home / name).is_file():
             return f"{name} is gone"
+        if digest and hash_content(home / name) != digest:
+            return f"{name} is not what this recipe published"
     return None

@@ -1,6 +1,8 @@
 """Remembers file hashes by size and modification time, so that planning stays fast.
 
-The table is a cache: losing it costs time, never correctness.
+The table is a cache: losing it costs time, never correctness. It lies in the recipe's runs folder;
+before the first run there is none, and planning must not make one, so until then, and where that
+folder cannot be written, the table lies in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import json
 import os
 from pathlib import Path
 
-from lofi_engine.hashing import hash_file, hash_value
+from platformdirs import user_cache_path
+
+from lofi_engine.hashing import KEY_LENGTH, content_hash, hash_file, hash_value
+from lofi_runtime.atomic import read_json, write_text
 
 TABLE_NAME = "fingerprints.json"
 MISSING = "missing"
@@ -20,18 +25,15 @@ class Fingerprints:
     """A table of file hashes, kept in `folder`.
 
     Args:
-        folder: where the table is kept; it need not exist, and a table that cannot be written
-            is simply not kept.
+        folder: where the table is kept; it need not exist and is not made.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / TABLE_NAME
-        self._known: dict[str, list[object]] = {}
-        self._changed = False
-        with contextlib.suppress(OSError, ValueError):
-            loaded = json.loads(self._path.read_text(encoding="utf-8"))
-            if isinstance(loaded, dict):
-                self._known = {name: row for name, row in loaded.items() if _is_row(row)}
+        self._spare_path = _spare_path(folder)
+        spare = _read_table(self._spare_path)
+        self._known = {**_read_table(self._path), **spare}
+        self._changed = bool(spare) and folder.is_dir()  # to be moved there
 
     def __call__(self, path: Path) -> str:
         """Give the hash of a file, or of a folder's file names and hashes, or "missing"."""
@@ -45,16 +47,30 @@ class Fingerprints:
             return hash_value(listed)
         return self._file(path)
 
+    def content(self, path: Path) -> str:
+        """Give a file's `content_hash`, or "missing"; JSON files are small and read each time."""
+        if path.suffix != ".json":
+            return self._file(path)
+        try:
+            return content_hash(path)
+        except OSError:
+            return MISSING
+
     def save(self) -> None:
-        """Write the table if it changed; a folder that cannot be written is not an error."""
-        if not self._changed or not self._path.parent.is_dir():
+        """Write the table if it changed; a table that cannot be written is simply not kept."""
+        if not self._changed:
             return
-        aside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        text = json.dumps(self._known)  # ASCII: a file name need not be UTF-8
+        if self._path.parent.is_dir():
+            with contextlib.suppress(OSError):
+                write_text(self._path, text)
+                self._spare_path.unlink(missing_ok=True)
+                self._changed = False
+                return
         with contextlib.suppress(OSError):
-            aside.write_text(json.dumps(self._known), encoding="utf-8")
-            aside.replace(self._path)
+            self._spare_path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._spare_path, text)
             self._changed = False
-        aside.unlink(missing_ok=True)
 
     def _file(self, path: Path) -> str:
         try:
@@ -73,6 +89,19 @@ class Fingerprints:
         self._known[name] = [*stamp, digest]
         self._changed = True
         return digest
+
+
+def _spare_path(folder: Path) -> Path:
+    name = hash_value(str(folder.absolute()))[:KEY_LENGTH]
+    return user_cache_path("lofi", appauthor=False) / "fingerprints" / f"{name}.json"
+
+
+def _read_table(path: Path) -> dict[str, list[object]]:
+    with contextlib.suppress(OSError, ValueError):
+        loaded = read_json(path)
+        if isinstance(loaded, dict):
+            return {name: row for name, row in loaded.items() if _is_row(row)}
+    return {}
 
 
 def _is_row(row: object) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lofi_runtime.atomic import read_json
+
 KEY_LENGTH = 16
 """Hex digits of a stage's key: 64 bits, as a folder name people can compare by eye."""
 
@@ -46,7 +48,7 @@ def content_hash(path: Path) -> str:
     """Hash what a file says: its bytes, or its JSON without the "measured" key."""
     if path.suffix == ".json":
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = read_json(path)
         except ValueError:
             return hash_file(path)
         if isinstance(value, Mapping) and MEASURED in value:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lofi_engine.artifact import Artifact, missing_file, read_artifact
+from lofi_engine.artifact import Artifact, missing_file, read_artifact, unreadable
 from lofi_engine.errors import ArtifactError
+from lofi_engine.fingerprints import Fingerprints
 from lofi_engine.plan import PlannedStage
 
 
@@ -37,17 +38,27 @@ def artifact_folder(runs: Path, stage: PlannedStage) -> Path:
     return runs / stage.name / stage.key
 
 
-def look_up(planned: Sequence[PlannedStage], runs: Path) -> tuple[StageState, ...]:
+def look_up(
+    planned: Sequence[PlannedStage], runs: Path, table: Fingerprints | None = None
+) -> tuple[StageState, ...]:
     """Find each stage's artifact, or say why it must run.
 
     Args:
         planned: the plan.
         runs: the recipe's own folder, `<home>/runs/<recipe>`.
+        table: remembers the hashes of published files; None reads them anew.
+
+    Raises:
+        StageError: something below `runs` cannot be read.
     """
-    return tuple(_state(stage, runs) for stage in planned)
+    table = table or Fingerprints(runs)
+    try:
+        return tuple(_state(stage, runs, table) for stage in planned)
+    except OSError as error:
+        raise unreadable(error, runs) from error
 
 
-def _state(stage: PlannedStage, runs: Path) -> StageState:
+def _state(stage: PlannedStage, runs: Path, table: Fingerprints) -> StageState:
     folder = artifact_folder(runs, stage)
     try:
         artifact = read_artifact(folder)
@@ -55,7 +66,7 @@ def _state(stage: PlannedStage, runs: Path) -> StageState:
         return StageState(stage, None, f"the record in {folder.name} is damaged")
     if artifact is None:
         return StageState(stage, None, _why_new(stage, runs))
-    trouble = missing_file(artifact, runs.parent.parent)
+    trouble = missing_file(artifact, runs.parent.parent, table.content)
     if trouble:
         return StageState(stage, None, f"what it left is damaged: {trouble}")
     return StageState(stage, artifact, "")

@@ -29,8 +29,9 @@ ENGINE_PACKAGES = (
 
 COMPONENTS = tuple(Path(name).stem for name in REQUIRED_FILES if name.endswith(".onnx"))
 
-FULL_SIZE_DISK_BYTES = 60 * GB
-"""Base 7.7, merged float32 13.2, graphs float32 12.2, four variants about 14, data about 10."""
+FULL_SIZE_DISK_BYTES = 120 * GB
+"""Base 7.7, encoded set 10, twenty adapters of 1.05 and the moments of two, merged float32 13.2,
+graphs float32 12.2, four variants about 14, the same again published, and room to work."""
 FULL_SIZE_MEMORY_BYTES = 30 * GB
 """Merging and exporting hold the float32 transformer (13.2 GB) and its graph at once."""
 FULL_SIZE_ACCELERATOR_BYTES = 24 * GB
@@ -85,8 +86,19 @@ def _missing_base(recipe: Recipe) -> Iterator[str]:
             f"fetch it with: hf download {repository}"
         )
     vocabulary = recipe.base.lyric_vocabulary
-    if vocabulary and not vocabulary.startswith("hf:") and not (recipe.home / vocabulary).is_file():
+    if vocabulary and vocabulary.startswith("hf:"):
+        yield from _missing_hub_file(vocabulary.removeprefix("hf:"))
+    elif vocabulary and not (recipe.home / vocabulary).is_file():
         yield f"base.lyric_vocabulary: the file '{vocabulary}' is not there - put it there"
+
+
+def _missing_hub_file(location: str) -> Iterator[str]:
+    from lofi_engine.models.ace_step_v1.hub import local_file
+
+    try:
+        local_file(location)
+    except StageError as error:
+        yield str(error)
 
 
 def _in_hub_cache(repository: str, revision: str) -> bool:

@@ -27,7 +27,6 @@ from lofi_engine.recipe.model import (
 BASE = "builtin:tiny"
 TRACKS = 8
 STEPS = 6
-STYLES = ("CORE-01", "SEASON-06")
 
 
 def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
@@ -44,12 +43,13 @@ def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
         measure=_measure(recipe.measure),
         publish=replace(recipe.publish, to=f"runs/{recipe.name[:50]}-rehearsal/published"),
     )
-    return changed, _differences(recipe, changed)
+    differences = _differences(recipe, changed)
+    return replace(changed, changes=(*recipe.changes, *differences)), differences
 
 
 def _dataset(dataset: Dataset) -> Dataset:
     duration_sec = dataset.quality.min_duration_sec
-    synth = Synth(tracks=TRACKS, duration_sec=duration_sec, styles=STYLES)
+    synth = Synth(tracks=TRACKS, duration_sec=duration_sec, styles=())
     return replace(
         dataset,
         sources=(Source(path=None, ledger=None, synth=synth),),
@@ -91,6 +91,7 @@ def _measure(measure: Measure) -> Measure:
 
 def _differences(recipe: Recipe, changed: Recipe) -> tuple[str, ...]:
     lines = [
+        "a rehearsal: small, on an untrained base; it says nothing of quality",
         f"base: {changed.base.model} in place of {recipe.base.model}",
         f"dataset: {TRACKS} synthesised tracks in place of the recipe's sources",
         f"training.steps: {changed.training.steps} in place of {recipe.training.steps}",

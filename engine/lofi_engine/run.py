@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import resource
 import shutil
 import time
@@ -29,11 +28,11 @@ from lofi_engine.lookup import StageState, artifact_folder, look_up
 from lofi_engine.plan import PIPELINE, PlannedStage, plan
 from lofi_engine.recipe.model import Recipe
 from lofi_engine.stages.base import Outcome, Stage, StageContext
+from lofi_runtime.atomic import OLD, recover_folder, replace_folder
 
 RUNS = "runs"
 LOCK_NAME = ".lock"
 LOG_NAME = "events.jsonl"
-LATEST_NAME = "latest.json"
 _TEMPORARY = ".making-"
 _PROGRESS = ".progress-"
 _RECORDED_PACKAGES = (
@@ -73,7 +72,7 @@ def plan_states(
 ) -> tuple[StageState, ...]:
     """Plan the recipe and look up each stage on disk; changes nothing but the hash table."""
     table = Fingerprints(runs_folder(recipe))
-    states = look_up(plan(recipe, stages, table, pipeline), runs_folder(recipe))
+    states = look_up(plan(recipe, stages, table, pipeline), runs_folder(recipe), table)
     table.save()
     return states
 
@@ -105,14 +104,19 @@ def run(
     with exclusive(folder):
         _remove_temporary(folder)
         table = Fingerprints(folder)
-        states = look_up(plan(recipe, stages, table, pipeline), folder)
+        states = look_up(plan(recipe, stages, table, pipeline), folder, table)
         table.save()
-        todo = _chosen(states, choice)
+        todo = chosen_stages(states, choice)
         with _logged(folder / LOG_NAME, sink) as log:
             return _run_all(recipe, stages, states, todo, log)
 
 
-def _chosen(states: Sequence[StageState], choice: Choice) -> set[str]:
+def chosen_stages(states: Sequence[StageState], choice: Choice) -> set[str]:
+    """Give the names of the stages a run with this choice would execute.
+
+    Raises:
+        StageError: no such stage, or one is chosen whose input is not finished.
+    """
     names = [state.stage.name for state in states]
     for name in (*choice.only, *((choice.start_from,) if choice.start_from else ())):
         if name not in names:
@@ -151,7 +155,6 @@ def _run_all(
         elif state.artifact is not None:
             finished[name] = state.artifact
             sink(Event(name, 0, 0, "", state.stage.key, kind="cached"))
-    _write_latest(runs_folder(recipe), states)
     return finished
 
 
@@ -184,7 +187,8 @@ def _run_one(
             )
             outcome = stage.run(context, planned.settings_value)
             _record(recipe, planned, work, outcome, started, time.monotonic() - clock)
-            _put_in_place(work, place)
+            # Forced again, the old artifact stays until the new one is there.
+            replace_folder(work, place)
     except BaseException as error:
         shutil.rmtree(work, ignore_errors=True)
         _remove_if_empty(progress)
@@ -221,16 +225,6 @@ def _record(
     )
 
 
-def _put_in_place(work: Path, place: Path) -> None:
-    if place.exists():  # forced again: the old one stays until the new one is whole
-        aside = work.with_name(f"{work.name}-old")
-        place.rename(aside)
-        work.rename(place)
-        shutil.rmtree(aside)
-    else:
-        work.rename(place)
-
-
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the recipe's `runs` folder for oneself; it is made if it is not there.
@@ -245,7 +239,8 @@ def exclusive(folder: Path) -> Iterator[None]:
             raise StageError(
                 f"run: cannot write here: {folder}: a file is in the way", hint="move it away"
             ) from error
-        lock = FileLock(folder / LOCK_NAME, timeout=0)
+        # `status` holds the lock for an instant to see whether it is free.
+        lock = FileLock(folder / LOCK_NAME, timeout=0.5)
         try:
             lock.acquire()
         except Timeout:
@@ -284,15 +279,19 @@ def _telling_full_disks(stage: str, folder: Path) -> Iterator[None]:
         trouble = _disk_trouble(error, folder)
         if trouble is None:
             raise
-        where = getattr(error, "filename", None) or folder
+        where = Path(getattr(error, "filename", None) or folder)
+        if trouble == _UNWRITABLE and where.is_file() and folder not in where.parents:
+            trouble = _UNREADABLE
         raise StageError(f"{stage}: {trouble}: {where}", hint=_DISK_HINTS[trouble]) from error
 
 
+_FULL, _UNWRITABLE, _UNREADABLE = "the disk is full", "cannot write here", "cannot read"
 _DISK_HINTS = {
-    "the disk is full": "free some space and run again; finished stages are kept",
-    "cannot write here": "make it writable or move the recipe elsewhere",
+    _FULL: "free some space and run again; finished stages are kept",
+    _UNWRITABLE: "make it writable or move the recipe elsewhere",
+    _UNREADABLE: "make the file readable for you",
 }
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _disk_trouble(error: BaseException, folder: Path) -> str | None:
@@ -300,33 +299,27 @@ def _disk_trouble(error: BaseException, folder: Path) -> str | None:
     while cause is not None:
         code = getattr(cause, "errno", None)
         if code in (errno.ENOSPC, errno.EDQUOT) or "no space left" in str(cause).lower():
-            return "the disk is full"
-        if isinstance(cause, OSError) and code in _UNWRITABLE:
-            return "cannot write here"
+            return _FULL
+        if isinstance(cause, OSError) and code in _REFUSED:
+            return _UNWRITABLE
         cause = cause.__cause__ or cause.__context__
     with contextlib.suppress(OSError):
         # libsndfile, ONNX Runtime and others report a full disk in words of their own.
         if shutil.disk_usage(folder).free < 64 * 1024:
-            return "the disk is full"
+            return _FULL
     return None
 
 
 def _remove_temporary(folder: Path) -> None:
     for leftover in folder.glob(f"*/{_TEMPORARY}*"):
         shutil.rmtree(leftover, ignore_errors=True)
+    for old in folder.glob(f"*/.*{OLD}"):
+        recover_folder(old.with_name(old.name[1 : -len(OLD)]))
 
 
 def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def _write_latest(folder: Path, states: Sequence[StageState]) -> None:
-    text = json.dumps({state.stage.name: state.stage.key for state in states}, indent=1)
-    aside = folder / f"{LATEST_NAME}.{os.getpid()}"
-    with _telling_full_disks("run", folder):
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.replace(folder / LATEST_NAME)
 
 
 def _versions() -> dict[str, str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from lofi_runtime.backend import Audio, Progress, Request
-from lofi_runtime.bundle import LYRIC_VOCABULARY, Bundle
+from lofi_runtime.bundle import GRAPHS, LYRIC_VOCABULARY, Bundle
 from lofi_runtime.errors import BackendError
 from lofi_runtime.pipeline.decode import decode_latents
 from lofi_runtime.pipeline.denoise import DenoiseSettings, denoise
@@ -45,7 +46,11 @@ class Denoised:
 
 
 class AceStepBackend:
-    """Generates with ACE-Step from a bundle; graphs are loaded when first needed.
+    """Generates with ACE-Step from a bundle.
+
+    `load` reads everything at once, right after the bundle was checked; a verified bundle is never
+    used without it. Of another one that nobody loaded, each graph is loaded when first needed: who
+    wants latents alone need not hold the vocoder.
 
     A request's style is not read here: whoever takes requests writes it into the prompt.
 
@@ -70,6 +75,26 @@ class AceStepBackend:
         self._bundle = bundle
         self._config = bundle.config
         self._sessions = Sessions(bundle, threads=threads, providers=providers)
+        self._is_loaded = False
+
+    def load(self, progress: Progress = lambda *_: None) -> None:
+        """Load tokenizers and graphs; does nothing the second time.
+
+        `progress` hears "load" before each.
+
+        Raises:
+            BackendError: a file cannot be loaded, or a graph's inputs are not the manifest's.
+            BundleError: a file was changed since the bundle was opened.
+            GenerationCancelled: `progress` said so.
+        """
+        if self._is_loaded:
+            return
+        total = 1 + len(GRAPHS)
+        progress("load", 0, total)
+        _ = self._text_tokenizer, self._lyric_tokenizer
+        self._sessions.load(lambda done: progress("load", 1 + done, total))
+        self._bundle.check_unchanged()
+        self._is_loaded = True
 
     def generate(self, request: Request, progress: Progress) -> Audio:
         """Make the sound; the same request gives the same samples on the same machine.
@@ -78,6 +103,7 @@ class AceStepBackend:
 
         Raises:
             BackendError: a graph could not be loaded or run, or gave values that are not numbers.
+            BundleError: a verified bundle was changed before it was loaded.
             GenerationCancelled: `progress` said so.
         """
         denoised = self.latents(request, progress)
@@ -97,8 +123,11 @@ class AceStepBackend:
 
         Raises:
             BackendError: a graph could not be loaded or run.
+            BundleError: a verified bundle was changed before it was loaded.
             GenerationCancelled: `progress` said so.
         """
+        if self._bundle.verified:
+            self.load()
         settings = DenoiseSettings(
             inference_steps=request.inference_steps,
             scheduler=request.scheduler,
@@ -114,12 +143,9 @@ class AceStepBackend:
         """Tokenize lyrics as far as this bundle can, and say what is lost."""
         if is_instrumental(lyrics):
             return list(NO_LYRICS), ()
-        if not self._bundle.has_lyrics:
+        tokenizer = self._lyric_tokenizer
+        if tokenizer is None:
             return list(NO_LYRICS), ("lyrics ignored: this model has no lyric vocabulary",)
-        try:
-            tokenizer = LyricTokenizer(self._text_of(LYRIC_VOCABULARY))
-        except ValueError as error:
-            raise BackendError(f"{self._bundle.path(LYRIC_VOCABULARY)}: {error}") from error
         ids, warnings = tokenizer.encode(lyrics), tokenizer.warnings(lyrics)
         most = self._config.max_lyric_tokens
         if len(ids) > most:
@@ -128,13 +154,7 @@ class AceStepBackend:
 
     def _encode(self, prompt: str, lyric_ids: list[int]) -> Context:
         """Encode the request (row 0) and its empty twin (row 1)."""
-        try:
-            tokenizer = TextTokenizer(
-                self._text_of("tokenizer.json"), max_tokens=self._config.max_text_tokens
-            )
-        except ValueError as error:
-            raise BackendError(f"{self._bundle.path('tokenizer.json')}: {error}") from error
-        ids, mask = tokenizer.encode([prompt])
+        ids, mask = self._text_tokenizer.encode([prompt])
         text = self._sessions.run("text_encoder.onnx", ids, mask)[0]
         lyrics = np.array([lyric_ids], np.int64)
         # The reference gives an instrumental's one lyric token a mask of 0.
@@ -188,6 +208,24 @@ class AceStepBackend:
             for row in range(0, len(latents), at_once)
         ]
         return np.concatenate(answers)
+
+    @cached_property
+    def _text_tokenizer(self) -> TextTokenizer:
+        file = "tokenizer.json"
+        try:
+            return TextTokenizer(self._text_of(file), max_tokens=self._config.max_text_tokens)
+        except ValueError as error:
+            raise BackendError(f"{self._bundle.path(file)}: {error}") from error
+
+    @cached_property
+    def _lyric_tokenizer(self) -> LyricTokenizer | None:
+        """None where the bundle has no vocabulary."""
+        if not self._bundle.has_lyrics:
+            return None
+        try:
+            return LyricTokenizer(self._text_of(LYRIC_VOCABULARY))
+        except ValueError as error:
+            raise BackendError(f"{self._bundle.path(LYRIC_VOCABULARY)}: {error}") from error
 
     def _text_of(self, file: str) -> str:
         path = self._bundle.path(file)

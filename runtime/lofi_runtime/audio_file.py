@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from lofi_runtime.atomic import replacing
 from lofi_runtime.backend import SAMPLE_RATE
 from lofi_runtime.errors import AudioWriteError
 from lofi_runtime.version import VERSION
@@ -76,7 +76,10 @@ def write_audio(
     """
     encoded = _encode(path, samples, format, bits, tags)
     try:
-        _replace(path, encoded)
+        with replacing(path) as aside, aside.open("wb") as stream:
+            stream.write(encoded)
+            stream.flush()
+            os.fsync(stream.fileno())
     except OSError as error:
         reason = error.strerror or str(error)
         raise AudioWriteError(
@@ -115,19 +118,3 @@ def _encode(
             setattr(sound, tag, text)
         sound.write(np.clip(samples, -1.0, 1.0).T)
     return buffer.getbuffer()
-
-
-def _replace(path: Path, content: memoryview) -> None:
-    """Write beside `path`, then rename; whatever fails, the part file goes."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(0o644)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -8,24 +8,26 @@ from pathlib import Path
 
 from lofi_runtime.backend import Backend, Progress
 
-LOAD_STAGES = ("verify", "load")
-
 
 @dataclass(frozen=True)
 class BackendChoice:
     """Which backend, with what; equal choices are one loaded backend.
+
+    A bundle that was published anew in the same folder is another choice: its identity differs.
 
     Args:
         type: "procedural" or "ace_step".
         folder: the bundle's, or None.
         is_verified: whether the bundle's files are checked against its manifest.
         threads: processor threads a model may use.
+        model_identity: of the bundle's content (`Bundle.identity`); "" for no bundle.
     """
 
     type: str
     folder: Path | None = None
     is_verified: bool = True
     threads: int = 1
+    model_identity: str = ""
 
 
 Factory = Callable[[BackendChoice, Progress], Backend]
@@ -45,16 +47,16 @@ def make_procedural(_choice: BackendChoice, _progress: Progress) -> Backend:
 
 
 def make_ace_step(choice: BackendChoice, progress: Progress) -> Backend:
-    """Open a bundle, checking its files, and load its graphs.
+    """Open a bundle, checking its files, and load all of it.
 
     Raises:
-        BundleError: the folder is damaged or not a bundle.
-        BackendError: ONNX Runtime cannot load a graph.
+        BundleError: the folder is damaged, not a bundle, or not the bundle that was chosen.
+        BackendError: a graph or a tokenizer cannot be loaded.
         GenerationCancelled: `progress` said so.
     """
     from lofi_runtime.ace_step import AceStepBackend
     from lofi_runtime.bundle import open_bundle
-    from lofi_runtime.errors import BackendError
+    from lofi_runtime.errors import BackendError, BundleError
 
     if choice.folder is None:
         raise BackendError("backend 'ace_step' needs a bundle's folder")
@@ -63,8 +65,14 @@ def make_ace_step(choice: BackendChoice, progress: Progress) -> Backend:
         verify=choice.is_verified,
         on_bytes=lambda done, total: progress("verify", done >> 20, total >> 20),
     )
-    progress("load", 0, 1)
-    return AceStepBackend(bundle, threads=choice.threads)
+    if bundle.identity != choice.model_identity:
+        raise BundleError(
+            f"{choice.folder}: another bundle was put here since the track was asked for",
+            hint="ask again",
+        )
+    backend = AceStepBackend(bundle, threads=choice.threads)
+    backend.load(progress)
+    return backend
 
 
 FACTORIES: Mapping[str, Factory] = {"procedural": make_procedural, "ace_step": make_ace_step}

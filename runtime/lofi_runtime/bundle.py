@@ -3,20 +3,24 @@
 `open_bundle` checks everything before anything is loaded: that all files exist, that every size and
 sha256 is the manifest's, and that this version can read the manifest at all. A folder of graphs
 without a manifest opens only when the caller says so, and stays marked unverified.
+
+Files are hashed where they lie and loaded from there at once (gigabytes are not held in memory
+twice). What was written to or replaced between the two is found afterwards by
+`Bundle.check_unchanged`, so nothing plays whose hash differs from the manifest's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_runtime.errors import BundleError
-from lofi_runtime.manifest import FORMAT, Manifest, PipelineConfig
+from lofi_runtime.manifest import FORMAT, Manifest, PipelineConfig, short_hash
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -31,7 +35,11 @@ REQUIRED_FILES = (
     "vocoder.onnx",
     "tokenizer.json",
 )
+GRAPHS = tuple(file for file in REQUIRED_FILES if file.endswith(".onnx"))
 LYRIC_VOCABULARY = "lyric_vocabulary.json"
+
+Stamp = tuple[int, ...]
+"""Device, inode, size and times of a file: differs after any write to it or in its place."""
 
 _CHUNK_BYTES = 1 << 20
 _DAMAGED = "pull it again, or delete the folder"
@@ -47,12 +55,18 @@ class Bundle:
         verified: whether every file was found to be the manifest's.
         stated_config: the figures of a bundle that has no manifest yet; None for a foreign one,
             which is taken for ACE-Step v1.
+        identity: 16 hex digits for the content; "" where nobody asks for it. With a manifest, see
+            `Manifest.identity`. Without one, of the folder's path and of every file's name, size
+            and time of change: hashing gigabytes would hold up whoever only asks what is here.
+        stamps: the files' states before they were checked.
     """
 
     folder: Path
     manifest: Manifest | None
     verified: bool
     stated_config: PipelineConfig | None = None
+    identity: str = ""
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -78,12 +92,27 @@ class Bundle:
 
     @property
     def has_lyrics(self) -> bool:
-        """Whether the bundle can tokenize lyrics."""
+        """Whether the bundle can tokenize lyrics; a file its manifest does not list is not used."""
+        if self.manifest:
+            return LYRIC_VOCABULARY in self.manifest.files
         return self.path(LYRIC_VOCABULARY).is_file()
 
     def path(self, file: str) -> Path:
         """Give the path of one of the bundle's files."""
         return self.folder / file
+
+    def check_unchanged(self) -> None:
+        """Check after loading that no file was touched since before it was hashed.
+
+        Raises:
+            BundleError: names the file.
+        """
+        for file, before in self.stamps.items():
+            if _stamp(self.path(file)) != before:
+                raise BundleError(
+                    f"{self.path(file)}: changed while the bundle was being loaded",
+                    hint="ask again once nothing writes to the folder",
+                )
 
 
 def open_bundle(
@@ -114,11 +143,15 @@ def open_bundle(
             f"{folder}: has no {MANIFEST_NAME}, so its files cannot be verified",
             hint="pull a published bundle, or ask for this folder as unverified",
         )
-    if manifest is not None:
-        _check_sizes(folder, manifest)
-        if verify:
-            _check_hashes(folder, manifest, on_bytes or (lambda _done, _total: None))
-    return Bundle(folder, manifest, verified=verify)
+    if manifest is None:
+        stamps = _stamps(folder, sorted(path.name for path in folder.iterdir() if path.is_file()))
+        identity = _identity_by_state(folder, stamps)
+        return Bundle(folder, None, verified=False, identity=identity, stamps=stamps)
+    stamps = _stamps(folder, manifest.files)
+    _check_sizes(folder, manifest)
+    if verify:
+        _check_hashes(folder, manifest, on_bytes or (lambda _done, _total: None))
+    return Bundle(folder, manifest, verified=verify, identity=manifest.identity, stamps=stamps)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -193,6 +226,25 @@ def _manifest_of(folder: Path) -> Manifest | None:
     return read_manifest(path) if path.is_file() else None
 
 
+def _stamps(folder: Path, files: Iterable[str]) -> dict[str, Stamp]:
+    return {file: _stamp(folder / file) for file in files}
+
+
+def _stamp(path: Path) -> Stamp:
+    """Tell a file's state; an absent one has none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def _identity_by_state(folder: Path, stamps: Mapping[str, Stamp]) -> str:
+    # Size and time of writing alone: a file's inode and ctime change with every copy or link.
+    states = {file: stamp[2:4] for file, stamp in stamps.items()}
+    return short_hash({"folder": str(folder.resolve()), "files": states})
+
+
 def _check_sizes(folder: Path, manifest: Manifest) -> None:
     """Check that every listed file is there in its size, which costs no reading."""
     for file, record in manifest.files.items():
@@ -207,8 +259,7 @@ def _check_sizes(folder: Path, manifest: Manifest) -> None:
 
 
 def _check_hashes(folder: Path, manifest: Manifest, on_bytes: Callable[[int, int], None]) -> None:
-    total = sum(record.size_bytes for record in manifest.files.values())
-    done = 0
+    total, done = manifest.size_bytes, 0
 
     def advance(count: int) -> None:
         nonlocal done

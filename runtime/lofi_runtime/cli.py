@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lofi_runtime.command_line import exit_with, run_app, stop_on_sigterm
+from lofi_runtime.command_line import (
+    HELP_OPTIONS,
+    add_version,
+    exit_with,
+    run_app,
+    stop_on_sigterm,
+)
 from lofi_runtime.rpc.definitions import parameters
-from lofi_runtime.version import VERSION
 
 PROGRAM = "lofi-runtime"
 
@@ -22,7 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     result_callback=exit_with,
+    context_settings=HELP_OPTIONS,
 )
+add_version(PROGRAM, app)
 
 
 def _limits(name: str) -> str:
@@ -89,25 +95,35 @@ Threads = Annotated[
 ]
 
 
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Copy the WAV here, its sidecar beside it. [default the store only]",
+        show_default=False,
+    ),
+]
+
+
+def _asked(text: str, name: str) -> Any:
+    """Make the option of one parameter of `generate`, with the schema's limits in its help."""
+    flag = f"--{name.replace('_', '-')}"
+    return typer.Option(flag, help=text + _limits(name), show_default=False)
+
+
+DurationSec = Annotated[int | None, _asked("Seconds.", "duration_sec")]
+Seed = Annotated[int | None, _asked("The same seed makes the same track.", "seed")]
+Precision = Annotated[str | None, _asked("Variant of the model.", "precision")]
+InferenceSteps = Annotated[int | None, _asked("Denoising steps.", "inference_steps")]
+Scheduler = Annotated[str | None, _asked("Of the steps.", "scheduler")]
+GuidanceScale = Annotated[
+    float | None, _asked("How closely the prompt is followed.", "guidance_scale")
+]
+
+
 def main() -> int:
     """Run the command line; returns the exit code."""
     return run_app(PROGRAM, app)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"{PROGRAM} {VERSION}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command(epilog="Example: lofi-runtime serve --idle-exit 600")
@@ -155,57 +171,25 @@ def serve(
 )
 def generate(
     prompt: Annotated[str, typer.Argument(help="Tags or plain words.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Copy the WAV here, its sidecar beside it. [default the store only]",
-            show_default=False,
-        ),
-    ] = None,
-    duration_sec: Annotated[
-        int | None,
-        typer.Option(help="Seconds." + _limits("duration_sec"), show_default=False),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="The same seed makes the same track." + _limits("seed"), show_default=False
-        ),
-    ] = None,
+    out: Out = None,
+    duration_sec: DurationSec = None,
+    seed: Seed = None,
     style: Annotated[str | None, typer.Option(help="A style's id, such as SEASON-06.")] = None,
     lyrics: Annotated[str | None, typer.Option(help="Words to sing.")] = None,
     backend: BackendName = None,
     bundle: Bundle = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="Variant of the model." + _limits("precision"), show_default=False),
-    ] = None,
-    inference_steps: Annotated[
-        int | None,
-        typer.Option(help="Denoising steps." + _limits("inference_steps"), show_default=False),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="Of the steps." + _limits("scheduler"), show_default=False),
-    ] = None,
-    guidance_scale: Annotated[
-        float | None,
-        typer.Option(
-            help="How closely the prompt is followed." + _limits("guidance_scale"),
-            show_default=False,
-        ),
-    ] = None,
+    precision: Precision = None,
+    inference_steps: InferenceSteps = None,
+    scheduler: Scheduler = None,
+    guidance_scale: GuidanceScale = None,
     models: Models = None,
     tracks: Tracks = None,
     threads: Threads = None,
 ) -> int:
     """Generate one track without a server; prints its path."""
-    from lofi_runtime.local import check_out, copy_track, generate_here
-    from lofi_runtime.meter import shown_progress
+    from lofi_runtime.local import generate_to
 
-    if out is not None:
-        check_out(out)
-    given: dict[str, Any] = {
+    params: dict[str, Any] = {
         "prompt": prompt,
         "duration_sec": duration_sec,
         "seed": seed,
@@ -218,15 +202,14 @@ def generate(
         "scheduler": scheduler,
         "guidance_scale": guidance_scale,
     }
-    params = {name: value for name, value in given.items() if value is not None}
     settings = _settings(bundle=bundle, models=models, tracks=tracks, threads=threads)
     stop_on_sigterm()
-    with shown_progress(sys.stderr) as progress:
-        track = generate_here(params, settings, progress)
-    for warning in track.sidecar["warnings"]:
-        typer.echo(f"{PROGRAM}: {warning}", err=True)
-    typer.echo(copy_track(track, out) if out else track.path)
+    typer.echo(generate_to(params, settings, out, say=_say))
     return 0
+
+
+def _say(line: str) -> None:
+    typer.echo(f"{PROGRAM}: {line}", err=True)
 
 
 @app.command(epilog="Example: lofi-runtime doctor")

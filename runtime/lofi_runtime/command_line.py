@@ -1,4 +1,4 @@
-"""What both command lines share: how typer's answer becomes an exit code."""
+"""What both command lines share: help and version, and how typer's answer becomes an exit code."""
 
 from __future__ import annotations
 
@@ -9,6 +9,27 @@ from typing import Any
 import typer
 
 from lofi_runtime.top import run_command
+from lofi_runtime.version import VERSION
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+"""The `context_settings` of an app."""
+
+
+def add_version(program: str, app: typer.Typer) -> None:
+    """Give an app the option `--version`, which prints `<program> <version>` and ends."""
+
+    def show(wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"{program} {VERSION}")
+            raise typer.Exit
+
+    option = typer.Option(
+        False, "--version", callback=show, is_eager=True, help="Show the version and exit."
+    )
+
+    @app.callback()
+    def _options(version: bool = option) -> None:
+        pass
 
 
 def exit_with(code: int | None, **_options: Any) -> None:

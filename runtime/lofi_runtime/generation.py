@@ -21,12 +21,10 @@ class Made:
     Args:
         duration_sec: of the sound.
         warnings: what a listener should know.
-        model_version: as the backend itself gives it.
     """
 
     duration_sec: float
     warnings: tuple[str, ...]
-    model_version: str
 
 
 class Studio:
@@ -90,7 +88,7 @@ def make_track(
     )
     write_audio(path, audio.samples, format="wav", bits=16, tags=tags)
     samples = audio.samples.shape[1]
-    return Made(samples / SAMPLE_RATE, audio.warnings, backend.model_version)
+    return Made(samples / SAMPLE_RATE, audio.warnings)
 
 
 def _check(audio: Audio, request: Request, backend: Backend) -> None:

@@ -63,10 +63,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """What a cancel did."""
+    """What a cancel did.
+
+    Args:
+        cancelled: whether there was anything to cancel.
+        was_generating: whether the track was being made just then.
+        withdrawn: the parameters of the `generation_cancelled` that only the client that withdrew
+            is to get, because the track goes on for others; else None.
+    """
 
     cancelled: bool
     was_generating: bool
+    withdrawn: dict[str, Any] | None = None
 
 
 OnProgress = Callable[[str, int, int], None]
@@ -142,32 +150,40 @@ class JobQueue:
         """Whether the job runs, or is about to."""
         return job is self.current or (self.current is None and self.position(job) == 0)
 
-    def cancel(self, track_id: str) -> Cancelled:
-        """Drop a waiting job at once, or stop the running one before its next step."""
-        job = self.find(track_id)
-        if job is None:
-            return Cancelled(cancelled=False, was_generating=False)
-        job.is_cancelled = True
-        if job in self.waiting:
-            self.waiting.remove(job)
-            self._emit_cancelled(job)
-            return Cancelled(cancelled=True, was_generating=False)
-        self._stop(track_id)
-        return Cancelled(cancelled=True, was_generating=True)
+    def cancel(self, track_id: str, owner: int) -> Cancelled:
+        """Withdraw a client from a track; with its last owner the track itself is cancelled.
 
-    def leave(self, owner: int) -> None:
-        """Cancel every job that nobody but this client wanted."""
+        What others asked for is not this client's to stop: it is told that nothing was cancelled.
+        A track without owners (all have left, and it is finished all the same) anyone may stop.
+        """
+        job = self.find(track_id)
+        if job is None or (job.owners and owner not in job.owners):
+            return Cancelled(cancelled=False, was_generating=False)
+        was_generating = job is self.current
+        if job.owners - {owner}:
+            job.owners.discard(owner)
+            return Cancelled(True, was_generating, withdrawn=_cancelled_params(job))
+        self._end(job)
+        return Cancelled(True, was_generating)
+
+    def leave(self, owner: int, *, keep: bool = False) -> None:
+        """Forget a client that is gone, and cancel every job that nobody else wanted.
+
+        Args:
+            owner: the client.
+            keep: finish its jobs nevertheless.
+        """
         jobs = [self.current, *self.waiting] if self.current else list(self.waiting)
         for job in jobs:
             if owner in job.owners:
                 job.owners.discard(owner)
-                if not job.owners:
-                    self.cancel(job.track_id)
+                if not job.owners and not keep and not job.is_cancelled:
+                    self._end(job)
 
     def abandon(self) -> None:
         """Tell that every job ends here; the running one is not waited for."""
         for job in list(self.waiting):
-            self.cancel(job.track_id)
+            self._end(job)
         if self.current is not None and not self.current.is_cancelled:
             self.current.is_cancelled = True
             self._emit_cancelled(self.current)
@@ -209,19 +225,31 @@ class JobQueue:
         params = {"track_id": job.track_id, "code": name, "message": message}
         self._emit("generation_error", params, frozenset(job.owners))
 
+    def _end(self, job: Job) -> None:
+        """Drop a waiting job at once, or stop the running one before its next step."""
+        job.is_cancelled = True
+        if job in self.waiting:
+            self.waiting.remove(job)
+            self._emit_cancelled(job)
+        else:
+            self._stop(job.track_id)
+
     def _emit_cancelled(self, job: Job) -> None:
-        params = {
-            "track_id": job.track_id,
-            "at_step": job.meter.current_step,
-            "total_steps": job.meter.total_steps,
-        }
-        self._emit("generation_cancelled", params, frozenset(job.owners))
+        self._emit("generation_cancelled", _cancelled_params(job), frozenset(job.owners))
 
     def _insert(self, job: Job) -> None:
         place = len(self.waiting)
         if job.is_high:
             place = next((i for i, other in enumerate(self.waiting) if not other.is_high), place)
         self.waiting.insert(place, job)
+
+
+def _cancelled_params(job: Job) -> dict[str, Any]:
+    return {
+        "track_id": job.track_id,
+        "at_step": job.meter.current_step,
+        "total_steps": job.meter.total_steps,
+    }
 
 
 def _start_params(job: Job) -> dict[str, Any]:

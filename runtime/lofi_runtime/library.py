@@ -34,6 +34,7 @@ class Source:
         precision: the bundle's variant, or "".
         is_verified: whether the bundle's files are checked against its manifest before loading.
         license_name: the model's licence, for tags and sidecar.
+        model_identity: of the bundle's content, see `Bundle.identity`; "" for no bundle.
     """
 
     backend: str
@@ -44,11 +45,12 @@ class Source:
     precision: str = ""
     is_verified: bool = True
     license_name: str = ""
+    model_identity: str = ""
 
 
 # What `synth.backend.ProceduralBackend` says of itself, kept here so that the server need not
 # import NumPy; a test compares the two.
-PROCEDURAL_SOURCE = Source(PROCEDURAL, "procedural 1", 5, 600, license_name="Apache-2.0")
+PROCEDURAL_SOURCE = Source(PROCEDURAL, "procedural 2", 5, 600, license_name="Apache-2.0")
 
 
 class Library:
@@ -172,6 +174,7 @@ def _source_of(bundle: Bundle) -> Source:
         precision=manifest.variant if manifest else "",
         is_verified=manifest is not None,
         license_name=manifest.license if manifest else "",
+        model_identity=bundle.identity,
     )
 
 

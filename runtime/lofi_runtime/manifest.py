@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any
 
 FORMAT = 1
 """The manifest format this version reads and writes."""
+IDENTITY_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -19,29 +22,15 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
-class TensorRecord:
-    """One input or output of a graph; a free axis has a name instead of a number."""
+class InputRecord:
+    """One input of a graph."""
 
     name: str
     dtype: str
-    shape: tuple[int | str, ...]
 
-
-@dataclass(frozen=True)
-class GraphRecord:
-    """One graph's interface, in the graph's own order."""
-
-    inputs: tuple[TensorRecord, ...]
-    outputs: tuple[TensorRecord, ...]
-
-
-@dataclass(frozen=True)
-class BaseRecord:
-    """The model a bundle was made from."""
-
-    model: str
-    revision: str
-    identity: str
+    def __str__(self) -> str:
+        """Give name and type as errors tell them."""
+        return f"{self.name!r} ({self.dtype})"
 
 
 @dataclass(frozen=True)
@@ -94,69 +83,69 @@ class PipelineConfig:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle is and how it was made; see the schema for every field's meaning."""
+    """What a bundle is, as far as it is read here; the schema has every field and its meaning.
+
+    Args:
+        name: the bundle's folder name.
+        version: the model's release.
+        variant: the precision.
+        files: every file of the bundle but the manifest, by name.
+        graphs: the inputs of every graph, by file name, in the graph's own order.
+        oldest_onnxruntime: the oldest ONNX Runtime that loads every graph.
+        widths: for every component, weights by how many bits each is stored in.
+        license: SPDX identifier.
+        config: the figures the pipeline needs.
+    """
 
     name: str
     version: str
-    family: str
-    base: BaseRecord
     variant: str
-    recipe_sha256: str
-    recipe_text: str
-    git_revision: str
     files: Mapping[str, FileRecord]
-    graphs: Mapping[str, GraphRecord]
+    graphs: Mapping[str, tuple[InputRecord, ...]]
     oldest_onnxruntime: str
-    opset: int
-    opset_reason: str
     widths: Mapping[str, Mapping[int, int]]
-    coverage: float
-    quality: Mapping[str, Any]
     license: str
-    attributions: tuple[str, ...]
-    ledger: Mapping[str, Any]
     config: PipelineConfig
-    measured: Mapping[str, Any]
 
     @property
     def size_bytes(self) -> int:
         """All files together."""
         return sum(file.size_bytes for file in self.files.values())
 
+    @property
+    def identity(self) -> str:
+        """16 hex digits for what the bundle plays: its files' hashes and its pipeline's figures.
+
+        Another name or release of the same content has the same one; the same name and release
+        with other weights has not.
+        """
+        hashes = {name: file.sha256 for name, file in self.files.items()}
+        return short_hash({"files": hashes, "config": asdict(self.config)})
+
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Manifest:
         """Build from a mapping that was checked against the schema."""
-        known = {item.name for item in fields(cls)}
-        plain = {key: value for key, value in record.items() if key in known}
-        widths = {
-            component: {int(bits): count for bits, count in histogram.items()}
-            for component, histogram in record["widths"].items()
-        }
         return cls(
-            **plain
-            | {
-                "base": BaseRecord(**record["base"]),
-                "recipe_sha256": record["recipe"]["sha256"],
-                "recipe_text": record["recipe"]["text"],
-                "git_revision": record.get("git_revision", ""),
-                "files": {name: FileRecord(**file) for name, file in record["files"].items()},
-                "graphs": {name: _graph(graph) for name, graph in record["graphs"].items()},
-                "opset": record["opset"]["version"],
-                "opset_reason": record["opset"].get("reason", ""),
-                "widths": widths,
-                "quality": record.get("quality", {}),
-                "attributions": tuple(record["attributions"]),
-                "config": PipelineConfig(**record["config"]),
-                "measured": record.get("measured", {}),
-            }
+            name=record["name"],
+            version=record["version"],
+            variant=record["variant"],
+            files={name: FileRecord(**file) for name, file in record["files"].items()},
+            graphs={name: _inputs(graph) for name, graph in record["graphs"].items()},
+            oldest_onnxruntime=record["oldest_onnxruntime"],
+            widths={
+                component: {int(bits): count for bits, count in histogram.items()}
+                for component, histogram in record["widths"].items()
+            },
+            license=record["license"],
+            config=PipelineConfig(**record["config"]),
         )
 
 
-def _graph(record: Mapping[str, Any]) -> GraphRecord:
-    return GraphRecord(_tensors(record["inputs"]), _tensors(record["outputs"]))
+def short_hash(value: Any) -> str:
+    """Give the first 16 hex digits of the sha256 of `value` as JSON with sorted keys."""
+    text = json.dumps(value, sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
-def _tensors(records: list[Mapping[str, Any]]) -> tuple[TensorRecord, ...]:
-    return tuple(
-        TensorRecord(record["name"], record["dtype"], tuple(record["shape"])) for record in records
-    )
+def _inputs(graph: Mapping[str, Any]) -> tuple[InputRecord, ...]:
+    return tuple(InputRecord(record["name"], record["dtype"]) for record in graph["inputs"])

@@ -57,6 +57,7 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
         backend=source.backend,
         model_version=source.model_version,
         precision=source.precision,
+        model_identity=source.model_identity,
         **shape,
     )
     return spec, source

@@ -93,6 +93,11 @@ class Runtime:
             if is_theirs and event in wishes.events:
                 client.notify(event, params)
 
+    def tell_one(self, client: Connection, event: str, params: dict[str, Any]) -> None:
+        """Send one client a notification about a track of its own, if it wants such."""
+        if client.wishes.tracks != "none" and event in client.wishes.events:
+            client.notify(event, params)
+
     async def _on_connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
@@ -108,8 +113,7 @@ class Runtime:
         finally:
             del self.clients[client.number]
             self._busy_until = time.monotonic()
-            if not self.settings.keeps_tracks_of_gone_clients:
-                self.jobs.leave(client.number)
+            self.jobs.leave(client.number, keep=self.settings.keeps_tracks_of_gone_clients)
 
     def _dispatch(self, client: Connection, method: str, params: dict[str, Any]) -> Answer:
         return run_method(self, client, method, params)

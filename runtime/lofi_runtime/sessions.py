@@ -1,21 +1,27 @@
-"""ONNX Runtime sessions over a bundle's graphs, loaded when first needed.
+"""ONNX Runtime sessions over a bundle's graphs.
 
-Graphs are called by position: the order of their inputs is the contract. Optional inputs at the
-end keep their defaults.
+Graphs are called by position: the order of their inputs is the contract, and each is held against
+the manifest's when it is loaded. Optional inputs at the end keep their defaults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lofi_runtime.bundle import Bundle
+from lofi_runtime.bundle import GRAPHS, MANIFEST_NAME, Bundle
 from lofi_runtime.errors import BackendError
+from lofi_runtime.manifest import InputRecord
 
 CPU = "CPUExecutionProvider"
+
+_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+"""ONNX Runtime's names and the manifest's."""
 
 
 class Sessions:
@@ -40,8 +46,21 @@ class Sessions:
         if bundle.manifest:
             _check_version(bundle.name, bundle.manifest.oldest_onnxruntime)
 
+    def load(self, on_graph: Callable[[int], None]) -> None:
+        """Load every graph of the bundle that is not loaded yet.
+
+        Args:
+            on_graph: `on_graph(done)` before each of `bundle.GRAPHS`.
+
+        Raises:
+            BackendError: a graph cannot be loaded, or its inputs are not the manifest's.
+        """
+        for done, file in enumerate(GRAPHS):
+            on_graph(done)
+            self._session(file)
+
     def run(self, file: str, *inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        """Run the graph `file` on its inputs, in the graph's order.
+        """Run the graph `file` on its inputs, in the graph's order; loads it if need be.
 
         Raises:
             BackendError: the graph cannot be loaded, or fails on these inputs.
@@ -70,7 +89,7 @@ class Sessions:
             options.log_severity_level = 3  # errors come as exceptions; stderr stays quiet
             path = self._bundle.path(file)
             try:
-                self._loaded[file] = onnxruntime.InferenceSession(
+                session = onnxruntime.InferenceSession(
                     str(path), options, providers=self._providers
                 )
             except _failures() as error:
@@ -79,7 +98,25 @@ class Sessions:
                     f" ({_first_line(error)})",
                     hint="pull it again, or upgrade onnxruntime",
                 ) from error
+            if self._bundle.manifest:
+                _check_inputs(path, session, self._bundle.manifest.graphs[file])
+            self._loaded[file] = session
         return self._loaded[file]
+
+
+def _check_inputs(path: Path, session: Any, stated: Sequence[InputRecord]) -> None:
+    """Refuse a graph that would take the values meant for one input as another's."""
+    found = [
+        InputRecord(value.name, _DTYPES.get(value.type, value.type))
+        for value in session.get_inputs()
+    ]
+    for number, (has, should) in enumerate(zip_longest(found, stated), start=1):
+        if has != should:
+            raise BackendError(
+                f"{path}: input {number} is {has or 'not there'}, {MANIFEST_NAME} says"
+                f" {should or 'there is none'}",
+                hint="this is not a bundle this version can play",
+            )
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from lofi_runtime.errors import LofiError
+from lofi_runtime.errors import LofiError, ManyProblemsError
 from lofi_runtime.version import VERSION
 
 EXIT_BUG = 3
@@ -37,6 +37,10 @@ def run_command(program: str, call: Callable[[], int]) -> int:
     try:
         code = call()
         sys.stdout.flush()
+    except ManyProblemsError as error:
+        # Each line begins with its own file and place, as editors and compilers expect.
+        _say(str(error))
+        return error.exit_code
     except LofiError as error:
         _say(f"{program}: {error}")
         return error.exit_code

@@ -1,25 +1,35 @@
 """Tracks: what one is made of, its id, and the store that keeps finished ones.
 
 Each track is two files, `<id>.wav` and the sidecar `<id>.json` that says how to make it again. The
-sidecar is written last: a track without one does not exist.
+sidecar is put in place last: a track without one does not exist.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lofi_runtime.atomic import PART, read_json, replacing
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.version import VERSION
 
 SIDECAR_FORMAT = 1
 TRACK_ID_DIGITS = 16
 SAMPLE_RATE = 48_000
+ORPHAN_AGE_SEC = 60
+"""Sound that lies without a sidecar for so long has lost its writer between two renames."""
+
+_SOUND = re.compile(rf"([0-9a-f]{{{TRACK_ID_DIGITS}}})\.wav")
+# A part of a part has its writer last too: `..<id>.wav.<pid>.part.<pid>.part`.
+_PART = re.compile(rf"\.+[0-9a-f]{{{TRACK_ID_DIGITS}}}\..*\.([0-9]+){re.escape(PART)}")
 
 
 @dataclass(frozen=True)
@@ -34,11 +44,12 @@ class TrackSpec:
         style: a style's id or "".
         style_tags: what the style adds to the prompt; "" where the backend reads the style itself.
         backend: "procedural" or "ace_step".
-        model_version: of what generates.
+        model_version: of what generates, for people.
         precision: the variant used; "" where the backend has none.
         inference_steps: None, like the two below, where the backend does not denoise.
         scheduler: "euler", "heun" or "pingpong".
         guidance_scale: 1 to 30.
+        model_identity: of the bundle's content: one name and release may have had several.
     """
 
     prompt: str
@@ -53,6 +64,7 @@ class TrackSpec:
     inference_steps: int | None = None
     scheduler: str | None = None
     guidance_scale: float | None = None
+    model_identity: str = ""
 
     @property
     def track_id(self) -> str:
@@ -72,7 +84,7 @@ class TrackSpec:
         return self._asked() | ({"precision": self.precision} if self.precision else {})
 
     def _asked(self) -> dict[str, Any]:
-        made_here = {"model_version", "style_tags", "precision"}
+        made_here = {"model_version", "model_identity", "style_tags", "precision"}
         return {
             key: value
             for key, value in asdict(self).items()
@@ -123,7 +135,7 @@ class TrackStore:
         """Return a track that is whole, or None; marks it as used just now."""
         path = self.folder / f"{track_id}.wav"
         try:
-            sidecar = json.loads((self.folder / f"{track_id}.json").read_text(encoding="utf-8"))
+            sidecar = read_json(self._sidecar(track_id))
             is_whole = sidecar["size_bytes"] == path.stat().st_size
             is_known = sidecar["format"] == SIDECAR_FORMAT and sidecar["track_id"] == track_id
             if not (is_whole and is_known):
@@ -144,7 +156,7 @@ class TrackStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._write_error(error) from error
-        return self.folder / f".{track_id}.{os.getpid()}.part.wav"
+        return self.folder / f".{track_id}.wav.{os.getpid()}{PART}"
 
     def keep(
         self,
@@ -156,7 +168,7 @@ class TrackStore:
         warnings: list[str],
         license_name: str = "",
     ) -> Track:
-        """Move a finished file into the store and write its sidecar.
+        """Move a finished file into the store and write its sidecar: both, or neither.
 
         Raises:
             RpcError: CACHE_WRITE_ERROR, names the folder and why.
@@ -179,31 +191,47 @@ class TrackStore:
         }
         try:
             sidecar["size_bytes"] = part.stat().st_size
-            part.replace(path)
-            write_json(self.folder / f"{track_id}.json", sidecar)
+            with replacing(self._sidecar(track_id)) as aside:
+                # What needs room on the disk comes before both renames.
+                aside.write_text(_to_json(sidecar), encoding="utf-8")
+                part.replace(path)
         except OSError as error:
+            if not part.exists():
+                _remove(path)
             raise self._write_error(error) from error
         return Track(path, sidecar)
 
     def discard(self, part: Path) -> None:
         """Remove what a cancelled or failed generation left, if anything."""
-        part.unlink(missing_ok=True)
+        _remove(part)
 
     def sweep(self) -> None:
-        """Remove parts whose writer no longer runs."""
-        for part in self.folder.glob(".*.part*"):
-            # Also the part file of the part file, which write_audio names after it.
-            writer = part.name.lstrip(".").partition(".")[2].partition(".")[0]
-            if writer.isdigit() and not _is_running(int(writer)):
-                part.unlink(missing_ok=True)
+        """Remove what killed writers left: parts, and sound without a sidecar.
+
+        Only names this store gives are touched; the folder may hold a user's own files.
+        """
+        for path in self.folder.glob("*"):
+            part, sound = _PART.fullmatch(path.name), _SOUND.fullmatch(path.name)
+            if part and not _is_running(int(part[1])):
+                _remove(path)
+            if sound and not self._sidecar(sound[1]).exists() and _is_older(path, ORPHAN_AGE_SEC):
+                _remove(path)
 
     def usage(self) -> tuple[int, int]:
         """Return how many tracks there are and their audio's bytes."""
         if not self.folder.is_dir():
             return 0, 0
         with os.scandir(self.folder) as entries:
-            sizes = [entry.stat().st_size for entry in entries if _is_track(entry.name)]
-        return len(sizes), sum(sizes)
+            found = {entry.name: entry for entry in entries}
+        whole = [
+            found[name].stat().st_size
+            for name in found
+            if (sound := _SOUND.fullmatch(name)) and f"{sound[1]}.json" in found
+        ]
+        return len(whole), sum(whole)
+
+    def _sidecar(self, track_id: str) -> Path:
+        return self.folder / f"{track_id}.json"
 
     def _write_error(self, error: OSError) -> RpcError:
         return RpcError(
@@ -213,15 +241,21 @@ class TrackStore:
         )
 
 
-def _is_track(name: str) -> bool:
-    return name.endswith(".wav") and not name.startswith(".")
+def _to_json(sidecar: dict[str, Any]) -> str:
+    return json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+def _remove(path: Path) -> None:
+    """Remove a leftover; one that cannot be removed must not hide why it is there."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _is_older(path: Path, age_sec: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > age_sec
+    except OSError:
+        return False
 
 
 def _is_running(pid: int) -> bool:

@@ -217,6 +217,7 @@ class Worker:
             "folder": str(source.folder) if source.folder else None,
             "is_verified": source.is_verified,
             "threads": self._threads,
+            "model_identity": source.model_identity,
         }
 
     async def _explain_death(self, running: _Running) -> Exception:

@@ -138,7 +138,6 @@ class _Worker:
             number,
             duration_sec=made.duration_sec,
             warnings=list(made.warnings),
-            model_version=made.model_version,
         )
 
     def _progress_for(self, number: int) -> Progress:
@@ -169,6 +168,7 @@ def _choice_of(record: Mapping[str, Any]) -> BackendChoice:
         folder=Path(folder) if folder else None,
         is_verified=record["is_verified"],
         threads=record["threads"],
+        model_identity=record["model_identity"],
     )
 
 

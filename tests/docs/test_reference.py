@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lofi_engine.recipe.load import load_recipe
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -24,6 +26,13 @@ def test_the_readme_opens_with_the_recipe_and_the_two_commands():
     assert first_screen.index("```yaml") < first_screen.index("make demo")
     assert "make test" in first_screen
     assert "published/" in first_screen
+
+
+def test_the_recipe_in_the_readme_loads(tmp_path):
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "readme.yaml").write_text(block)
+    recipe = load_recipe(tmp_path / "readme.yaml")
+    assert list(recipe.variants) == ["fp16", "int8", "int4"]
 
 
 def test_every_link_of_the_documents_leads_somewhere():

@@ -80,9 +80,14 @@ def test_no_published_file_holds_an_absolute_path_or_a_user_name(finished_run):
 
 def test_a_run_killed_once_inside_every_stage_ends_as_an_undisturbed_one(finished_run, tmp_path):
     recipe = write_recipe(tmp_path)
-    for stage in PIPELINE:
+    # Train twice: with no checkpoint yet, and on its way to the third of three; publish twice:
+    # while bundles are put together, copied, and put in place.
+    moments = [(stage, "1") for stage in PIPELINE]
+    moments.insert(moments.index(("train", "1")) + 1, ("train", "5"))
+    moments += [("publish", "5"), ("publish", "9")]
+    for stage, done in moments:
         killed = subprocess.run(
-            [sys.executable, "-m", "tests.support.killed_run", str(recipe), stage],
+            [sys.executable, "-m", "tests.support.killed_run", str(recipe), stage, done],
             cwd=ROOT,
             capture_output=True,
             text=True,

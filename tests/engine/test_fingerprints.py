@@ -4,10 +4,11 @@ import json
 import os
 
 import pytest
+from platformdirs import user_cache_path
 
 from lofi_engine import fingerprints
 from lofi_engine.fingerprints import MISSING, TABLE_NAME, Fingerprints
-from lofi_engine.hashing import hash_file
+from lofi_engine.hashing import content_hash, hash_file
 
 
 @pytest.fixture
@@ -93,18 +94,77 @@ def test_a_damaged_table_costs_time_and_nothing_else(tmp_path, text):
     assert str(track) in json.loads((tmp_path / TABLE_NAME).read_text())
 
 
-def test_a_table_that_cannot_be_kept_is_no_error(tmp_path):
+def cached_tables():
+    return sorted(user_cache_path("lofi", appauthor=False).rglob("*.json"))
+
+
+def test_before_the_first_run_the_table_lies_in_the_user_s_cache_and_then_moves(
+    tmp_path, read_files
+):
+    track, runs = tmp_path / "track.wav", tmp_path / "runs"
+    track.write_bytes(b"one")
+    for _planned in range(2):
+        table = Fingerprints(runs)
+        table(track)
+        table.save()
+    assert read_files == ["track.wav"]
+    assert not runs.exists()
+    assert len(cached_tables()) == 1
+    runs.mkdir()
+    for _ran in range(2):
+        table = Fingerprints(runs)
+        table(track)
+        table.save()
+    assert read_files == ["track.wav"]
+    assert str(track) in json.loads((runs / TABLE_NAME).read_text())
+    assert cached_tables() == []
+
+
+def test_two_recipes_that_never_ran_keep_tables_of_their_own(tmp_path):
     track = tmp_path / "track.wav"
     track.write_bytes(b"one")
-    nowhere = Fingerprints(tmp_path / "runs")
-    assert nowhere(track) == hash_file(track)
-    nowhere.save()
-    assert not (tmp_path / "runs").exists()
+    for name in ("a", "b"):
+        table = Fingerprints(tmp_path / name)
+        table(track)
+        table.save()
+    assert len(cached_tables()) == 2
+
+
+def test_a_runs_folder_that_cannot_take_the_table_costs_no_second_reading(tmp_path, read_files):
+    track = tmp_path / "track.wav"
+    track.write_bytes(b"one")
     (tmp_path / TABLE_NAME).mkdir()
-    blocked = Fingerprints(tmp_path)
-    assert blocked(track) == hash_file(track)
-    blocked.save()
+    for _planned in range(2):
+        blocked = Fingerprints(tmp_path)
+        assert blocked(track) == hash_file(track)
+        blocked.save()
+    assert read_files == ["track.wav"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [TABLE_NAME, "track.wav"]
+
+
+def test_a_table_that_can_be_kept_nowhere_is_no_error(tmp_path, monkeypatch):
+    track, blocked = tmp_path / "track.wav", tmp_path / "file"
+    track.write_bytes(b"one")
+    blocked.touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    table = Fingerprints(tmp_path / "runs")
+    assert table(track) == hash_file(track)
+    table.save()
+    assert blocked.read_bytes() == b""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_content_hash_of_weights_is_remembered_and_of_json_leaves_out_what_was_measured(
+    tmp_path, read_files
+):
+    weights, manifest = tmp_path / "weights.bin", tmp_path / "manifest.json"
+    weights.write_bytes(b"one")
+    manifest.write_text('{"a": 1, "measured": 2}')
+    table = Fingerprints(tmp_path)
+    assert table.content(weights) == table.content(weights) == hash_file(weights)
+    assert read_files == ["weights.bin"]
+    assert table.content(manifest) == content_hash(manifest) != hash_file(manifest)
+    assert table.content(tmp_path / "gone.json") == table.content(tmp_path / "gone") == MISSING
 
 
 def test_an_unchanged_table_is_not_written(tmp_path):

@@ -109,3 +109,26 @@ def test_a_difference_is_told_in_words():
         "raw changed; new is new here"
     )
     assert difference(now, now) == "its artifact was removed"
+
+
+def test_a_hub_base_is_keyed_by_the_commit_its_branch_names_here(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    ref = tmp_path / "hub" / "models--me--base" / "refs" / "main"
+    ref.parent.mkdir(parents=True)
+    recipe = make_recipe(tmp_path, base={"model": "hf:me/base"})
+    found = []
+    for commit in ("a" * 40, "b" * 40):
+        ref.write_text(commit)
+        found.append(keys(plan(recipe, STAGES, no_files)))
+    assert found[0]["curate"] == found[1]["curate"]
+    assert found[0]["encode"] != found[1]["encode"]
+
+
+def test_more_threads_or_processes_change_no_key(tmp_path):
+    before = keys(plan(make_recipe(tmp_path), STAGES, no_files))
+    changed = make_recipe(tmp_path, execution={"workers": 3, "threads": 2})
+    after = keys(plan(changed, STAGES, no_files))
+    different = [name for name in before if before[name] != after[name]]
+    assert different == ["publish"]  # whose manifests carry the recipe's text

@@ -105,6 +105,28 @@ def test_tab_completes_keys_and_values(shared_editor: Editor) -> None:
     assert "duration=60" in complete(shared_editor, "LofiGenerate rain duration=")
 
 
+def test_tab_offers_an_adapter_once_the_server_plays_them(editor: Editor) -> None:
+    assert complete(editor, "LofiGenerate rain l") == ["lyrics="]
+    assert "lora" not in parse(editor, "rain", "colour=blue")[0]
+    editor.lua(
+        "require('lofi.runtime').capabilities = function()"
+        " return { features = { lora = true } } end"
+    )
+    assert complete(editor, "LofiGenerate rain l") == ["lora=", "lyrics="]
+
+
+def test_an_adapter_is_refused_clearly(editor: Editor, run_folder: Path) -> None:
+    editor.setup(
+        runtime_path=str(fake_runtime(run_folder)),
+        socket=str(run_folder / "s.sock"),
+        idle_exit_sec=1,
+    )
+    editor.command("LofiGenerate rain lora=rainy")
+    message = editor.wait_until_shown("lora")
+    assert "lora: this runtime plays no adapters yet; leave it out" in message
+    assert editor.lua("return require('lofi').is_generating()") is False
+
+
 def test_the_styles_offered_are_those_of_the_taxonomy(shared_editor: Editor) -> None:
     files = sorted((REPOSITORY / "recipes" / "styles").glob("*.yaml"))
     ids = [style["id"] for file in files for style in yaml.safe_load(file.read_text())["styles"]]

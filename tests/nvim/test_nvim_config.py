@@ -92,6 +92,28 @@ def test_a_daemon_without_a_runtime_beside_it_is_not_used(editor: Editor) -> Non
     assert "'daemon_path' is not used any more" in editor.shown()[0]
 
 
+@pytest.mark.parametrize("source", ["hf:someone/lofi-nano", "models/lofi-nano"])
+def test_a_model_that_is_no_absolute_folder_is_not_silently_ignored(
+    editor: Editor, source: str
+) -> None:
+    editor.setup(model={"source": source})
+    (notice,) = editor.shown()
+    assert f"'model.source': \"{source}\" is not used: it must be a bundle's folder" in notice
+    assert "absolute or with ~; pulling a model by its name comes later" in notice
+    assert "source" not in config(editor)["model"]
+
+
+def test_a_model_in_the_home_folder_is_used_without_a_word(editor: Editor) -> None:
+    editor.setup(model={"source": "~/lofi-nano"})
+    assert editor.shown() == []
+    assert config(editor)["model"] == {"source": str(Path("~/lofi-nano").expanduser())}
+
+
+def test_an_adapter_in_the_settings_is_said_to_have_no_effect(editor: Editor) -> None:
+    editor.setup(model={"lora": "rainy"})
+    assert editor.shown() == ["lofi: 'model.lora' has no effect until the runtime plays adapters"]
+
+
 def test_setup_says_what_waits_for_a_restart(editor: Editor, run_folder: Path) -> None:
     editor.lua("require('lofi.runtime').state = function() return 'connected' end")
     editor.setup(idle_exit_sec=5, duration_sec=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import pytest
 
 from lofi_runtime.ace_step import AceStepBackend
 from lofi_runtime.backend import Request
+from lofi_runtime.backends import BackendChoice, make_ace_step
 from lofi_runtime.bundle import MANIFEST_NAME, Bundle, open_bundle
-from lofi_runtime.errors import BackendError, GenerationCancelled
-from tests.support.tiny_bundle import NAME, make_tiny_bundle
+from lofi_runtime.errors import BackendError, BundleError, GenerationCancelled
+from tests.support.tiny_bundle import NAME, make_tiny_bundle, write_manifest
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 REQUEST = Request("lofi rain, piano", duration_sec=2, seed=42, inference_steps=6)
@@ -174,8 +176,8 @@ def test_a_graph_that_cannot_be_loaded_is_named(folder, tmp_path):
 def test_a_graph_that_fails_names_its_inputs(folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / NAME)
     shutil.copy(folder / "vocoder.onnx", broken / "dcae_decoder.onnx")
-    (broken / MANIFEST_NAME).unlink()
-    backend = AceStepBackend(Bundle(broken, open_bundle(folder).manifest, False), threads=1)
+    config = open_bundle(folder).config
+    backend = AceStepBackend(Bundle(broken, None, False, stated_config=config), threads=1)
     with pytest.raises(BackendError, match=r"dcae_decoder.onnx failed on mel \(1, 8, 16, 22\)"):
         sound(backend)
 
@@ -183,9 +185,71 @@ def test_a_graph_that_fails_names_its_inputs(folder, tmp_path):
 def test_a_graph_with_too_few_inputs_is_refused(folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / NAME)
     shutil.copy(folder / "vocoder.onnx", broken / "text_encoder.onnx")
-    backend = AceStepBackend(Bundle(broken, open_bundle(folder).manifest, False), threads=1)
+    config = open_bundle(folder).config
+    backend = AceStepBackend(Bundle(broken, None, False, stated_config=config), threads=1)
     with pytest.raises(BackendError, match=r"text_encoder.onnx: takes 1 inputs, 2 expected"):
         sound(backend)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda inputs: inputs.reverse(), r"input 1 is 'input_ids' .*says 'attention_mask'"),
+        (lambda inputs: inputs[1].update(dtype="float32"), r"input 2 is .*int64\), .*\(float32\)"),
+        (lambda inputs: inputs.pop(), r"input 2 is 'attention_mask' \(int64\), .* there is none"),
+        (lambda inputs: inputs.append({**inputs[0], "name": "x"}), r"input 3 is not there, .*'x'"),
+    ],
+)
+def test_a_graph_whose_inputs_are_not_the_manifests_is_not_loaded(folder, tmp_path, edit, words):
+    wrong = shutil.copytree(folder, tmp_path / NAME)
+    graphs = json.loads((wrong / MANIFEST_NAME).read_text())["graphs"]
+    edit(graphs["text_encoder.onnx"]["inputs"])
+    write_manifest(wrong, graphs)
+    backend = AceStepBackend(open_bundle(wrong), threads=1)
+    with pytest.raises(BackendError, match=rf"text_encoder.onnx: {words}"):
+        backend.load()
+
+
+def choice_of(folder):
+    return BackendChoice("ace_step", folder, model_identity=open_bundle(folder).identity)
+
+
+def test_making_the_backend_loads_all_of_it_and_tells_the_steps(folder):
+    heard = []
+    backend = make_ace_step(choice_of(folder), lambda *step: heard.append(step))
+    assert [step for step in heard if step[0] == "load"] == [("load", n, 6) for n in range(6)]
+    assert heard[0][0] == "verify"
+    heard.clear()
+    backend.load(lambda *step: heard.append(step))
+    assert heard == []
+
+
+@pytest.mark.parametrize("file", ["vocoder.onnx", "transformer_decoder_weights.bin"])
+def test_a_file_replaced_between_check_and_load_does_not_play(folder, tmp_path, file):
+    bundle = shutil.copytree(folder, tmp_path / NAME)
+    other = make_tiny_bundle(tmp_path / "other", seed=8)
+
+    def replace_when_loading(stage, done, _total):
+        if (stage, done) == ("load", 1):
+            (other / file).replace(bundle / file)
+
+    with pytest.raises(BundleError, match=rf"{file}: changed while the bundle was being loaded"):
+        make_ace_step(choice_of(bundle), replace_when_loading)
+
+
+def test_a_verified_bundle_is_not_used_after_its_files_changed(folder, tmp_path):
+    bundle = shutil.copytree(folder, tmp_path / NAME)
+    backend = AceStepBackend(open_bundle(bundle), threads=1)
+    shutil.copy(make_tiny_bundle(tmp_path / "other", seed=8) / "vocoder.onnx", bundle)
+    with pytest.raises(BundleError, match=r"vocoder.onnx: changed"):
+        sound(backend)
+
+
+def test_another_bundle_in_the_place_of_the_chosen_one_is_refused(folder, tmp_path):
+    other = make_tiny_bundle(tmp_path / NAME, seed=8)
+    choice = replace(choice_of(folder), folder=other)
+    with pytest.raises(BundleError, match=r"another bundle was put here since .* - ask again"):
+        make_ace_step(choice, quiet)
 
 
 def test_a_bundle_for_a_newer_onnx_runtime_is_refused_at_once(folder):

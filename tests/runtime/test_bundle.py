@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
 
-from lofi_runtime.bundle import MANIFEST_NAME, REQUIRED_FILES, open_bundle
+from lofi_runtime.bundle import LYRIC_VOCABULARY, MANIFEST_NAME, REQUIRED_FILES, open_bundle
 from lofi_runtime.errors import BundleError
-from tests.support.tiny_bundle import NAME, make_tiny_bundle
+from lofi_runtime.manifest import InputRecord
+from tests.support.tiny_bundle import NAME, make_tiny_bundle, tiny_lyric_vocabulary_json
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_a_whole_bundle_opens_verified_with_its_manifest(folder):
     assert (bundle.name, bundle.version) == (NAME, "0.0.1")
     assert bundle.manifest.variant == "fp32"
     assert bundle.manifest.widths == {"transformer_decoder": {32: 1536}}
-    assert bundle.manifest.graphs["transformer_decoder.onnx"].inputs[0].shape == ("B", 8, 16, "T")
+    assert bundle.manifest.graphs["vocoder.onnx"] == (InputRecord("mel", "float32"),)
     assert bundle.config.min_duration_sec == 1
     assert bundle.config.max_duration_sec == 240
     total = bundle.manifest.size_bytes
@@ -141,7 +143,48 @@ def test_the_types_know_every_key_of_the_schema():
     for key, rule in config.items():
         if "default" in rule:
             assert getattr(defaults, key) == rule["default"]
-    spread = {"format", "recipe", "opset"}
-    expected = set(schema["properties"]) - spread
-    expected |= {"recipe_sha256", "recipe_text", "opset", "opset_reason"}
-    assert {item.name for item in fields(Manifest)} == expected
+    assert {item.name for item in fields(Manifest)} <= set(schema["required"])
+
+
+def test_the_identity_is_that_of_the_content_not_of_the_name(made, folder):
+    identity = open_bundle(folder).identity
+    assert len(identity) == 16
+    assert identity == open_bundle(made).identity
+    change(folder, lambda record: record.update(name="other", version="9.9"))
+    assert open_bundle(folder).identity == identity
+    change(folder, lambda record: record["config"].update(shift=2.0))
+    assert open_bundle(folder).identity != identity
+
+
+def test_other_weights_are_another_identity_under_the_same_name_and_release(made, tmp_path):
+    other = open_bundle(make_tiny_bundle(tmp_path / NAME, seed=8))
+    assert (other.name, other.version) == (open_bundle(made).name, open_bundle(made).version)
+    assert other.identity != open_bundle(made).identity
+
+
+def test_unverified_folders_of_one_name_have_identities_of_their_own(tmp_path):
+    folders = [make_tiny_bundle(tmp_path / one / "same", manifest=False) for one in "ab"]
+    first, second = (open_bundle(folder, verify=False).identity for folder in folders)
+    assert first != second
+    path = folders[0] / "vocoder.onnx"
+    state = path.stat()
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    assert open_bundle(folders[0], verify=False).identity != first
+
+
+def test_a_lyric_vocabulary_that_the_manifest_does_not_list_is_not_used(tmp_path):
+    folder = make_tiny_bundle(tmp_path / NAME, lyrics=False)
+    (folder / LYRIC_VOCABULARY).write_text(tiny_lyric_vocabulary_json(), encoding="utf-8")
+    assert not open_bundle(folder).has_lyrics
+    (folder / MANIFEST_NAME).unlink()
+    assert open_bundle(folder, verify=False).has_lyrics
+
+
+def test_a_file_touched_after_the_check_is_named(folder):
+    bundle = open_bundle(folder)
+    bundle.check_unchanged()
+    content = (folder / "vocoder.onnx").read_bytes()
+    (folder / "aside").write_bytes(content)
+    (folder / "aside").replace(folder / "vocoder.onnx")
+    with pytest.raises(BundleError, match=r"vocoder.onnx: changed while the bundle was being load"):
+        bundle.check_unchanged()

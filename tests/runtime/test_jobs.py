@@ -159,11 +159,42 @@ def test_no_progress_is_told_after_a_cancel() -> None:
         desk.queue._produce = produce
         item = desk.queue.submit(job("a"))
         await settle()
-        assert desk.queue.cancel(item.track_id).was_generating
+        assert desk.queue.cancel(item.track_id, owner=1).was_generating
         reports[0]("denoise", 2, 4)
         await settle()
         assert desk.names() == ["start", "progress", "cancelled"]
         assert desk.told[-1][1]["at_step"] == 2
+
+    at_desk(work)
+
+
+def test_a_cancel_withdraws_one_owner_and_the_last_one_stops_the_track() -> None:
+    async def work(desk: Desk) -> None:
+        for owner in (1, 2):
+            item = desk.queue.submit(job("a", owner=owner))
+        await settle()
+        told = desk.queue.cancel(item.track_id, owner=1)
+        assert (told.cancelled, told.was_generating) == (True, True)
+        assert told.withdrawn is not None
+        assert not item.is_cancelled
+        assert not desk.queue.cancel(item.track_id, owner=1).cancelled
+        told = desk.queue.cancel(item.track_id, owner=2)
+        assert (told.cancelled, told.withdrawn) == (True, None)
+        await settle()
+        assert desk.told[-1][0] == "generation_cancelled"
+        assert desk.told[-1][2] == {2}
+
+    at_desk(work)
+
+
+def test_a_track_kept_for_a_gone_client_may_be_stopped_by_anyone() -> None:
+    async def work(desk: Desk) -> None:
+        desk.queue.submit(job("a"))
+        await settle()
+        item = desk.queue.submit(job("b"))
+        desk.queue.leave(1, keep=True)
+        assert desk.queue.waiting == [item]
+        assert desk.queue.cancel(item.track_id, owner=2).cancelled
 
     at_desk(work)
 

@@ -77,6 +77,16 @@ def test_a_folder_without_a_manifest_is_opened_on_explicit_request_only(tmp_path
     assert (source.model_version, source.is_verified) == ("old unverified", False)
 
 
+def test_a_bundle_published_anew_is_another_source(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    make_tiny_bundle(tmp_path / "lofi-tiny-fp32")
+    before = library.pick()
+    make_tiny_bundle(tmp_path / "lofi-tiny-fp32", seed=8)
+    after = library.pick()
+    assert before.model_version == after.model_version
+    assert before.model_identity != after.model_identity
+
+
 def test_without_models_there_is_the_synthesiser(tmp_path: Path) -> None:
     library = Library(tmp_path / "missing")
     assert library.pick().backend == "procedural"

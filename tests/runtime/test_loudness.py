@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lofi_runtime.loudness import SAMPLE_RATE, integrated_loudness
+from lofi_runtime.backend import SAMPLE_RATE
+from lofi_runtime.loudness import (
+    CEILING,
+    MAX_GAIN_DB,
+    PEAK_DBFS,
+    TARGET_LUFS,
+    integrated_loudness,
+    to_target,
+)
 
 
 def tone(level_dbfs, seconds=5, frequency=997):
@@ -34,3 +42,27 @@ def test_it_agrees_with_pyloudnorm():
     samples = (swell * np.random.default_rng(2).normal(size=(2, swell.size))).astype(np.float32)
     expected = pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(samples.T)
     assert integrated_loudness(samples) == pytest.approx(expected, abs=0.05)
+
+
+def test_every_track_comes_to_one_loudness_with_safe_peaks():
+    samples = tone(-24.0)
+    samples[:, :: SAMPLE_RATE // 2] = 0.8  # beats, to be limited
+    assert to_target(samples)
+    assert integrated_loudness(samples) == pytest.approx(TARGET_LUFS, abs=0.1)
+    assert np.abs(samples).max() <= CEILING + 1e-6
+    assert 20 * np.log10(CEILING) < PEAK_DBFS
+
+
+def test_what_is_nearly_silent_is_not_raised_to_noise():
+    quiet = tone(-60.0)
+    assert to_target(quiet)
+    assert integrated_loudness(quiet) == pytest.approx(MAX_GAIN_DB - 60.0, abs=0.1)
+
+
+def test_what_has_no_loudness_is_only_limited():
+    short = np.ones((2, 1000), np.float32)
+    assert not to_target(short)
+    assert np.abs(short).max() <= CEILING + 1e-6
+    silence = np.zeros((2, SAMPLE_RATE), np.float32)
+    assert not to_target(silence)
+    assert not silence.any()

@@ -261,6 +261,28 @@ def test_two_clients_share_a_track_and_it_survives_the_first_one_leaving(
     assert client.call("queue_status")["current"]["track_id"] == first["track_id"]
 
 
+def test_a_cancel_of_a_shared_track_withdraws_that_client_only(
+    server: RunningServer, client: RpcClient
+) -> None:
+    with server.connect() as other, server.connect() as watcher:
+        watcher.call("subscribe", tracks="all")
+        track_id = make(other, "slow shared", seed=1)["track_id"]
+        make(client, "slow shared", seed=1)
+        client.wait_for("generation_progress")
+        both = {"cancelled": True, "was_generating": True}
+        assert client.call("cancel", track_id=track_id) == both
+        told = client.wait_for("generation_cancelled")
+        assert find_problems("notifications", told.pop("event"), "params", told) == []
+        nothing = {"cancelled": False, "was_generating": False}
+        assert client.call("cancel", track_id=track_id) == nothing
+        assert client.call("queue_status")["current"]["track_id"] == track_id
+        watcher.call("ping")
+        assert "generation_cancelled" not in {name for name, _ in watcher.notifications()}
+        assert other.call("cancel", track_id=track_id) == both
+        other.wait_for("generation_cancelled")
+        watcher.wait_for("generation_cancelled")
+
+
 def test_a_client_that_leaves_has_its_tracks_cancelled(
     server: RunningServer, client: RpcClient
 ) -> None:

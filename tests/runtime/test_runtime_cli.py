@@ -65,6 +65,7 @@ def socket_of(home: dict[str, str]) -> Path:
 def test_the_help_of_every_verb_ends_with_a_real_example(home: dict[str, str], verb: str) -> None:
     done = run(home, verb, "--help")
     assert done.returncode == 0
+    assert run(home, verb, "-h").stdout == done.stdout
     assert " ".join(done.stdout.rpartition("Example: ")[2].split()).startswith(
         f"lofi-runtime {verb}"
     )
@@ -131,6 +132,8 @@ def test_a_bundle_with_a_changed_file_is_not_played(home: dict[str, str], tmp_pa
         (("--backend", "ace_step"), "backend 'ace_step': no bundle is installed in "),
         (("--out", "x.mp3"), "--out x.mp3: only .wav is written"),
         (("--out", "/no/such/folder/x.wav"), "there is no folder /no/such/folder"),
+        # Procfs takes a folder's name and no file, whoever asks.
+        (("--out", "/proc/self/fd/x.wav"), "the folder /proc/self/fd is not writable"),
     ],
 )
 def test_an_expected_error_is_one_line_and_exit_1(
@@ -148,6 +151,17 @@ def test_wrong_usage_is_exit_2(home: dict[str, str]) -> None:
     done = run(home, "generate")
     assert done.returncode == 2
     assert "prompt" in done.stderr.lower()
+
+
+def test_a_bundle_published_anew_is_heard_anew(home: dict[str, str], tmp_path: Path) -> None:
+    heard = []
+    for seed in (7, 8):
+        bundle = make_tiny_bundle(tmp_path / "lofi-tiny-fp32", seed=seed)
+        words = ("--duration-sec", "5", "--bundle", bundle, "--seed", "1", "--inference-steps", "2")
+        done = run(home, "generate", "rain", *words, "--threads", "1")
+        assert done.returncode == 0, done.stderr
+        heard.append(Path(done.stdout.strip()).read_bytes())
+    assert heard[0] != heard[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -182,7 +196,7 @@ def test_a_server_with_a_bundle_plays_it_by_default(home: dict[str, str]) -> Non
         done = client.wait_for("generation_complete", "generation_error")
         assert done["event"] == "generation_complete", done
         assert (done["backend"], done["prompt"]) == ("ace_step", "rain")
-        assert {"verify", "encode", "denoise", "decode"} <= {
+        assert {"verify", "load", "encode", "denoise", "decode"} <= {
             params["stage"] for name, params in client.notifications() if "progress" in name
         }
 

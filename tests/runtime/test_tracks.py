@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,7 @@ def test_an_id_is_16_lowercase_hex_digits_and_stays_the_same() -> None:
         {"inference_steps": 28},
         {"scheduler": "heun"},
         {"guidance_scale": 15.5},
+        {"model_identity": "0123456789abcdef"},
     ],
 )
 def test_whatever_shapes_the_sound_changes_the_id(change: dict[str, object]) -> None:
@@ -109,13 +111,65 @@ def test_parts_of_dead_writers_are_swept_and_those_of_living_ones_stay(tmp_path:
     store = TrackStore(tmp_path)
     child = subprocess.Popen(["true"])
     child.wait()
-    dead = tmp_path / f".{SPEC.track_id}.{child.pid}.part.wav"
-    nested = tmp_path / f"..{SPEC.track_id}.{child.pid}.part.wav.abc.part"
     alive = store.part_path(SPEC.track_id)
-    for part in (dead, nested, alive):
+    dead = tmp_path / alive.name.replace(str(os.getpid()), str(child.pid))
+    # What `write_audio` and `keep` leave when they are killed.
+    nested = tmp_path / f".{alive.name}.{child.pid}.part"
+    sidecar = tmp_path / f".{SPEC.track_id}.json.{child.pid}.part"
+    foreign = tmp_path / f".my-song.{child.pid}.part"
+    for part in (dead, nested, sidecar, alive, foreign):
         part.write_bytes(b"x")
     store.sweep()
-    assert (dead.exists(), nested.exists(), alive.exists()) == (False, False, True)
+    assert sorted(tmp_path.iterdir()) == sorted([alive, foreign])
+
+
+def test_sound_without_a_sidecar_does_not_count_and_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    orphan, own = tmp_path / f"{SPEC.track_id}.wav", tmp_path / "my-song.wav"
+    for path in (orphan, own):
+        path.write_bytes(b"RIFF")
+    assert store.usage() == (0, 0)
+    store.sweep()
+    assert orphan.exists()
+    for path in (orphan, own):
+        os.utime(path, (0, 0))
+    store.sweep()
+    assert list(tmp_path.iterdir()) == [own]
+
+
+def test_a_full_disk_leaves_neither_sound_nor_sidecar(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    part = store.part_path(SPEC.track_id)
+    part.write_bytes(b"RIFF")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # a write past this fails
+    try:
+        with pytest.raises(RpcError, match="cannot write to the track store") as caught:
+            store.keep(SPEC, part, duration_sec=30.0, generation_time_sec=1.5, warnings=[])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.name == "CACHE_WRITE_ERROR"
+    store.discard(part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sidecar_that_cannot_take_its_place_takes_the_sound_with_it(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    (tmp_path / f"{SPEC.track_id}.json").mkdir()
+    with pytest.raises(RpcError, match="cannot write to the track store"):
+        keep(store)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{SPEC.track_id}.json"]
+
+
+def test_two_bundles_of_one_name_and_release_make_two_tracks(tmp_path: Path) -> None:
+    ids = set()
+    for seed in (7, 8):
+        bundle = make_tiny_bundle(tmp_path / str(seed) / "lofi-tiny-fp32", seed=seed)
+        asked = check_params("generate", {"prompt": "rain", "seed": 1})
+        spec, source = specify(asked, Library(tmp_path, bundle))
+        assert source.model_identity == spec.model_identity
+        ids.add(spec.track_id)
+    assert len(ids) == 2
 
 
 def test_a_store_that_cannot_be_made_is_a_write_error(tmp_path: Path) -> None:

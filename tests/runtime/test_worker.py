@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,16 +11,20 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
+from lofi_runtime.atomic import replace_folder
 from lofi_runtime.errors import GenerationCancelled
 from lofi_runtime.library import PROCEDURAL_SOURCE
 from lofi_runtime.rpc.errors import RpcError
-from lofi_runtime.worker import Task, Worker
-from tests.support.rpc_server import running_server
+from lofi_runtime.worker import WORKER_COMMAND, Task, Worker
+from tests.support.rpc_client import RpcClient
+from tests.support.rpc_server import RunningServer, running_server
 from tests.support.stand_in_worker import STAND_IN_WORKER
+from tests.support.tiny_bundle import make_tiny_bundle, write_manifest
 
 
 def task(folder: Path, prompt: str) -> Task:
@@ -249,7 +254,13 @@ def test_a_worker_whose_pipe_is_closed_ends_in_the_middle_of_a_step(tmp_path: Pa
     message = {
         "op": "generate",
         "task": 1,
-        "backend": {"type": "procedural", "folder": None, "is_verified": True, "threads": 1},
+        "backend": {
+            "type": "procedural",
+            "folder": None,
+            "is_verified": True,
+            "threads": 1,
+            "model_identity": "",
+        },
         "request": {"prompt": "stuck", "duration_sec": 5, "seed": 1},
         "path": str(tmp_path / "x.wav"),
         "license": "",
@@ -268,6 +279,49 @@ def test_a_worker_whose_pipe_is_closed_ends_in_the_middle_of_a_step(tmp_path: Pa
     worker.stdin.close()
     assert worker.wait(1.0) == 0
     worker.stdout.close()
+
+
+def played(server: RunningServer, client: RpcClient) -> dict[str, Any]:
+    client.call("generate", prompt="rain", duration_sec=5, inference_steps=2, seed=1)
+    return client.wait_for("generation_complete", "generation_error")
+
+
+def replace_weights(bundle: Path) -> None:
+    """Publish other weights under the same name and release, as a recipe run again does."""
+    new = make_tiny_bundle(bundle.parent / "aside", seed=8)
+    replace_folder(new, bundle)
+
+
+def test_a_bundle_published_anew_in_its_place_is_what_plays_next(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "models" / "lofi-tiny-fp32")
+    with (
+        running_server(tmp_path, worker_command=WORKER_COMMAND) as server,
+        server.connect() as client,
+    ):
+        first = played(server, client)
+        pid = server.runtime.worker.pid
+        replace_weights(bundle)
+        second = played(server, client)
+        assert server.runtime.worker.pid == pid
+    assert first["model_version"] == second["model_version"]
+    assert first["track_id"] != second["track_id"]
+    assert Path(first["path"]).read_bytes() != Path(second["path"]).read_bytes()
+    stages = [params["stage"] for name, params in client.notifications() if "progress" in name]
+    assert stages.count("load") > 2
+
+
+def test_a_bundle_that_cannot_be_loaded_is_told_as_that(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "models" / "lofi-tiny-fp32")
+    (bundle / "vocoder.onnx").write_bytes(b"x" * (bundle / "vocoder.onnx").stat().st_size)
+    record = json.loads((bundle / "manifest.json").read_text())
+    write_manifest(bundle, record["graphs"])
+    with (
+        running_server(tmp_path, worker_command=WORKER_COMMAND) as server,
+        server.connect() as client,
+    ):
+        told = played(server, client)
+    assert told["code"] == "MODEL_LOAD_FAILED"
+    assert "vocoder.onnx: ONNX Runtime" in told["message"]
 
 
 def test_the_server_process_never_imports_what_generates() -> None:

@@ -1,6 +1,7 @@
-"""Runs a recipe and kills itself, by SIGKILL, inside one stage: `killed_run RECIPE STAGE`.
+"""Runs a recipe and kills itself, by SIGKILL, inside one stage: `killed_run RECIPE STAGE [DONE]`.
 
-The kill comes with the stage's first progress, so some of its work is done and none is recorded.
+The kill comes with the stage's first progress of at least DONE (1), so some of its work is done and
+none is recorded.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from lofi_engine.run import run
 from lofi_engine.stages.registry import STAGES
 
 
-def main(recipe: str, stage: str) -> None:
+def main(recipe: str, stage: str, done: str = "1") -> None:
     def die(event: Event) -> None:
-        if event.stage == stage and event.kind == "progress" and event.done >= 1:
+        if event.stage == stage and event.kind == "progress" and event.done >= int(done):
             os.kill(os.getpid(), signal.SIGKILL)
 
     run(load_recipe(Path(recipe)), STAGES, sink=die)

@@ -55,6 +55,8 @@ def make_release(**changes: Any) -> Release:
         "identity": "builtin:tiny@1",
         "pipeline": asdict(config),
         "recipe_text": RECIPE,
+        "changes": (),
+        "is_rehearsal": False,
         "git_revision": "",
         "ledger": {
             "tracks": 3,

@@ -28,20 +28,23 @@ Node = onnx.NodeProto
 Shape = Sequence[int | str]
 
 
-def make_tiny_bundle(folder: Path, *, lyrics: bool = True, manifest: bool = True) -> Path:
+def make_tiny_bundle(
+    folder: Path, *, lyrics: bool = True, manifest: bool = True, seed: int = 7
+) -> Path:
     """Make `folder` a bundle and return it.
 
     Args:
         folder: made where it does not exist.
         lyrics: whether it has a lyric vocabulary.
         manifest: whether it has a manifest.
+        seed: of the weights; name and release stay the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer_json()
     (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
     if lyrics:
         (folder / LYRIC_VOCABULARY).write_text(tiny_lyric_vocabulary_json(), encoding="utf-8")
-    weights = np.random.default_rng(7)
+    weights = np.random.default_rng(seed)
     graphs = {
         "text_encoder.onnx": _text_encoder(weights, len(json.loads(tokenizer)["model"]["vocab"])),
         "transformer_encoder.onnx": _transformer_encoder(weights),

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lofi_engine.audio.decode import Decoded
+from lofi_runtime.backend import SAMPLE_RATE as SAMPLE_RATE  # what the dataset is kept at
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Samples = npt.NDArray[np.float32]
-
-SAMPLE_RATE = 48_000
-"""What the dataset is kept at."""
 
 _HALF_POWER = 2**-0.5
 # Gains into the left channel by place; the right one mirrors them (ITU-R BS.775-3). LFE is dropped.
@@ -62,14 +60,10 @@ def without_offset(samples: Samples) -> Samples:
 
 
 def resample(samples: Samples, sample_rate: int) -> Samples:
-    """Resample (channels, samples) to 48 kHz (soxr, high quality)."""
-    import numpy as np
-    import soxr
+    """Resample (channels, samples) to 48 kHz."""
+    from lofi_runtime.pipeline import resample as resampling
 
-    if sample_rate == SAMPLE_RATE:
-        return samples
-    resampled = soxr.resample(samples.T, sample_rate, SAMPLE_RATE, quality="HQ")
-    return np.ascontiguousarray(resampled.T, dtype=np.float32)
+    return resampling.resample(samples, sample_rate, SAMPLE_RATE)
 
 
 def to_peak(samples: Samples, peak_dbfs: float) -> Samples:

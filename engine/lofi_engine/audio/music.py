@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lofi_engine.audio.decode import Decoded
+from lofi_runtime.synth.score import PITCH_NAMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,6 @@ TEMPO_RANGE_BPM = (60, 120)
 """Where the tempo of a track without a style is looked for."""
 _PRIOR_OCTAVES = 0.5
 _SHORTEST_SEC = 4.0  # the lowest octave's filters are longer than very short tracks
-PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 # How well each pitch class fits a key, tonic first: Krumhansl & Kessler 1982, as printed in
 # Krumhansl, Cognitive Foundations of Musical Pitch (1990), table 2.1.
@@ -48,12 +48,11 @@ def analyse(decoded: Decoded, within_bpm: tuple[int, int] = TEMPO_RANGE_BPM) -> 
         decoded: the track.
         within_bpm: where its style's tempo lies; a beat found an octave off is put there.
     """
-    import numpy as np
-    import soxr
+    from lofi_runtime.pipeline.resample import resample
 
     sample_rate = decoded.sample_rate
-    mono = decoded.samples[:, : round(ANALYSIS_SEC * sample_rate)].mean(axis=0)
-    mono = soxr.resample(mono, sample_rate, ANALYSIS_RATE, quality="MQ").astype(np.float32)
+    mixed = decoded.samples[:, : round(ANALYSIS_SEC * sample_rate)].mean(axis=0, keepdims=True)
+    mono = resample(mixed, sample_rate, ANALYSIS_RATE)[0]
     return Music(find_tempo(mono, within_bpm), find_key(mono))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lofi_engine.audio.convert import SAMPLE_RATE
+from lofi_runtime.backend import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np

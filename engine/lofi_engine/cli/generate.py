@@ -30,11 +30,9 @@ def run_generate(
         StageError: the recipe has no such variant, or nothing is published yet.
         LofiError: the bundle is damaged, or a parameter is out of its range.
     """
-    from lofi_runtime.local import copy_track, generate_here
-    from lofi_runtime.meter import shown_progress
+    from lofi_runtime.local import generate_to
     from lofi_runtime.settings import Settings
 
-    bundle = _published_bundle(path, variant, overrides)
     params = {
         "prompt": prompt,
         "duration_sec": duration_sec,
@@ -43,12 +41,14 @@ def run_generate(
         "inference_steps": inference_steps,
         "guidance_scale": guidance_scale,
     }
-    with shown_progress(sys.stderr) as progress:
-        track = generate_here(params, Settings(bundle=bundle), progress)
-    for warning in track.sidecar["warnings"]:
-        sys.stderr.write(f"lofi-recipe: {warning}\n")
-    sys.stdout.write(f"{copy_track(track, out) if out else track.path}\n")
+    settings = Settings(bundle=_published_bundle(path, variant, overrides))
+    track = generate_to(params, settings, out, say=_say)
+    sys.stdout.write(f"{track}\n")
     return 0
+
+
+def _say(warning: str) -> None:
+    sys.stderr.write(f"lofi-recipe: {warning}\n")
 
 
 def _published_bundle(path: Path, variant: str, overrides: Sequence[str]) -> Path:

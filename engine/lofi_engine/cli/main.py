@@ -13,7 +13,13 @@ from typing import Annotated
 
 import typer
 
-from lofi_runtime.command_line import exit_with, run_app, stop_on_sigterm
+from lofi_runtime.command_line import (
+    HELP_OPTIONS,
+    add_version,
+    exit_with,
+    run_app,
+    stop_on_sigterm,
+)
 
 app = typer.Typer(
     name="lofi-recipe",
@@ -23,8 +29,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     result_callback=exit_with,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
+
+add_version("lofi-recipe", app)
 
 Overrides = Annotated[
     list[str] | None,

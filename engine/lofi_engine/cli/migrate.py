@@ -6,7 +6,6 @@ import difflib
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from lofi_engine.errors import RecipeError
@@ -14,6 +13,7 @@ from lofi_engine.recipe.document import read_text
 from lofi_engine.recipe.load import load_text
 from lofi_engine.recipe.migrate import migrate_text
 from lofi_engine.recipe.version import FORMAT
+from lofi_runtime.atomic import replacing
 from lofi_runtime.errors import LofiError
 
 
@@ -64,16 +64,10 @@ def _diff(old: str, new: str, name: str) -> str:
 def _replace(path: Path, text: str) -> None:
     target = path.resolve()  # a link keeps pointing where it did
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        aside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text.encode("utf-8"))
-                file.flush()
-                os.fsync(file.fileno())
-            shutil.copymode(target, aside)
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
+        with replacing(target) as aside, aside.open("wb") as file:
+            shutil.copymode(target, aside)  # before the text: it may be nobody else's
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise LofiError(f"{path}: cannot be replaced: {error.strerror}") from None

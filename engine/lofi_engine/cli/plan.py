@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from lofi_engine.lookup import StageState
@@ -28,12 +28,21 @@ def run_plan(path: Path, overrides: Sequence[str] = (), *, as_json: bool = False
         ]
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return 0
+    return print_plan(states)
+
+
+def print_plan(states: Sequence[StageState], todo: Set[str] | None = None) -> int:
+    """Print states line by line; with `todo`, what a run of just these stages would do."""
     for state in states:
-        sys.stdout.write(line_of(state) + "\n")
+        sys.stdout.write(line_of(state, todo) + "\n")
     return 0
 
 
-def line_of(state: StageState) -> str:
-    """Say one stage's state in a line."""
-    said = "cached" if state.cached else f"to run, because {state.reason}"
+def line_of(state: StageState, todo: Set[str] | None = None) -> str:
+    """Say one stage's state in a line, and where `todo` decides otherwise, that."""
+    chosen = not state.cached if todo is None else state.stage.name in todo
+    if state.cached:
+        said = "to run, because you asked" if chosen else "cached"
+    else:
+        said = f"to run, because {state.reason}" if chosen else f"left, though {state.reason}"
     return f"{state.stage.name:<9} {state.stage.key}  {said}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from lofi_runtime.atomic import read_json, write_json
 
 DESCRIPTIONS_NAME = "descriptions.json"
 DESCRIPTIONS_VERSION = 1
@@ -39,13 +40,12 @@ class Description:
 def write_descriptions(folder: Path, descriptions: Sequence[Description]) -> None:
     """Write `descriptions.json` into a describe artifact's folder."""
     content = {"version": DESCRIPTIONS_VERSION, "tracks": [asdict(one) for one in descriptions]}
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / DESCRIPTIONS_NAME).write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_json(folder / DESCRIPTIONS_NAME, content)
 
 
 def read_descriptions(folder: Path) -> tuple[Description, ...]:
     """Read `descriptions.json` of a describe artifact."""
-    content = json.loads((folder / DESCRIPTIONS_NAME).read_text(encoding="utf-8"))
+    content = read_json(folder / DESCRIPTIONS_NAME)
     return tuple(
         Description(**{**one, "style_ids": tuple(one["style_ids"])}) for one in content["tracks"]
     )

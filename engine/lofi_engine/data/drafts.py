@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lofi_engine.audio.decode import DecodeError, check_file
-from lofi_engine.data.folder import walk
-from lofi_engine.data.ledger import Entry, Ledger, read_ledger
+from lofi_engine.data.folder import Found, printable, walk
+from lofi_engine.data.ledger import Entry, read_ledger
 from lofi_engine.data.license import SYNTHESISED, Terms, judge
+from lofi_engine.data.matching import Ledger, Match, Place
 from lofi_engine.data.prepare import FileJob, Job, SynthJob
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Licenses, Quality, Source, Synth
@@ -56,47 +58,105 @@ class Policy:
     styles: Mapping[str, Style]
 
 
-def draft_folder(
-    home: Path, source: Source, policy: Policy, warn: Callable[[str], None]
-) -> Iterator[Draft]:
-    """Draft every file of a folder source, sorted by path.
+@dataclass(frozen=True)
+class _Folder:
+    """A folder source as found: its files, and each file's place in the same order."""
+
+    source: Source
+    files: tuple[Found, ...]
+    places: tuple[Place, ...]
+
+
+def draft_sources(
+    home: Path,
+    sources: Sequence[Source],
+    policy: Policy,
+    seed: int,
+    warn: Callable[[str], None],
+) -> list[Draft]:
+    """Draft everything the sources offer, in their order; files sorted by path.
+
+    A ledger that several sources name is read once, and its entries are held against the files of
+    all of them.
 
     Args:
         home: the folder the recipe lies in.
-        source: the folder and its ledger.
+        sources: the recipe's.
         policy: what to hold the files against.
-        warn: told of ledger entries that no file was found for.
+        seed: the stage's.
+        warn: told, once for each ledger, of entries that no file was found for.
 
     Raises:
-        StageError: the folder or its ledger is missing or wrong, or names an unknown style.
+        StageError: a folder or a ledger is missing or wrong, or a style is unknown.
     """
+    named = [home / source.ledger for source in sources if source.ledger is not None]
+    ignored = frozenset(_true(path) for path in named)
+    folders = {at: _walk(home, source, ignored) for at, source in enumerate(sources) if source.path}
+    ledgers = _ledgers(home, folders.values())
+    for warning in filter(None, (ledger.warning() for ledger in ledgers.values())):
+        warn(warning)
+    drafts: list[Draft] = []
+    synthesised = 0
+    for at, source in enumerate(sources):
+        if source.synth is not None:
+            drafts += draft_synth(seed, source.synth, policy, synthesised + 1)
+            synthesised += source.synth.tracks
+        elif at in folders:
+            ledger = ledgers[_true(home / source.ledger)] if source.ledger else None
+            drafts += _draft_folder(folders[at], ledger, policy)
+    return drafts
+
+
+def _walk(home: Path, source: Source, ignored: frozenset[Path]) -> _Folder:
     path = Path(source.path or ".")
     # An absolute path would differ on every machine and say who made the model.
-    label = path.name if path.is_absolute() else path.as_posix()
-    ignored: frozenset[Path] = frozenset()
-    entries: tuple[Entry, ...] = ()
-    ledger_name = ""
-    if source.ledger is not None:
-        ledger_path = home / source.ledger
-        ledger_name, ignored = ledger_path.name, frozenset({ledger_path.resolve()})
-        entries = read_ledger(ledger_path)
-    found = walk(home / path, label, ignored)
-    ledger = Ledger(ledger_name, entries, (file.relative for file in found))
-    for file in found:
-        entry = ledger.find(file.relative)
+    label = printable(Path(path.name) if path.is_absolute() else path)
+    files = walk(home / path, label, ignored)
+    places = tuple(
+        Place(
+            Path(os.path.abspath(file.path)),  # noqa: PTH100 - lexical: a link is its own file
+            file.relative,
+            PurePosixPath(label, file.relative).as_posix(),
+        )
+        for file in files
+    )
+    return _Folder(source, files, places)
+
+
+def _ledgers(home: Path, folders: Iterable[_Folder]) -> Mapping[Path, Ledger]:
+    """Read each ledger once; give them by where they truly lie, however they are written."""
+    written: dict[Path, Path] = {}
+    places: dict[Path, list[Place]] = {}
+    for folder in folders:
+        if folder.source.ledger is not None:
+            path = Path(os.path.abspath(home / folder.source.ledger))  # noqa: PTH100
+            written.setdefault(_true(path), path)
+            places.setdefault(_true(path), []).extend(folder.places)
+    return {true: Ledger(path, read_ledger(path), places[true]) for true, path in written.items()}
+
+
+def _true(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # resolve() raises on links in a circle
+
+
+def _draft_folder(folder: _Folder, ledger: Ledger | None, policy: Policy) -> Iterator[Draft]:
+    ledger_name = ledger.name if ledger else ""
+    for file, place in zip(folder.files, folder.places, strict=True):
+        match = ledger.find(place) if ledger else Match()
+        entry = match.entry
         terms = judge(entry, policy.licenses, ledger_name)
         style_ids = entry.style_ids if entry is not None else ()
         for style_id in style_ids:
             find_style(policy.styles, style_id, f"{ledger_name}: {file.relative}")
         sha256, trouble = _hash(file.path) if not file.refusal else ("", file.refusal)
-        refusals = tuple(reason for reason in (trouble, terms.refusal) if reason)
+        refusals = tuple(reason for reason in (trouble, match.refusal or terms.refusal) if reason)
         if file.refusal:  # what is no track needs no licence
             refusals = (file.refusal,)
         job = None
         if sha256:
             job = FileJob(file.path, sha256, policy.quality, wanted=not refusals)
         yield Draft(
-            source=PurePosixPath(label, file.relative).as_posix(),
+            source=place.shown,
             stem=file.path.stem,
             terms=terms,
             job=job,
@@ -106,8 +166,6 @@ def draft_folder(
             sidecars=file.sidecars,
             entry=entry,
         )
-    for name in ledger.unused():
-        warn(f"{ledger_name}: no file in '{label}' for the entry '{name}'")
 
 
 def draft_synth(seed: int, synth: Synth, policy: Policy, first: int) -> Iterator[Draft]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -36,8 +35,9 @@ class Found:
 def walk(folder: Path, label: str, ignored: frozenset[Path] = frozenset()) -> tuple[Found, ...]:
     """List every file of a folder and its subfolders, sorted by path.
 
-    Links to files are followed, links to folders are not (and listed as refused). Hidden files
-    and folders, the `ignored` ones, and sidecars of tracks are left out.
+    Links to files are followed, links to folders are not (and listed as refused, as is a subfolder
+    that cannot be read). Hidden files and folders, the `ignored` ones, and sidecars of tracks are
+    left out.
 
     Args:
         folder: where to look.
@@ -53,11 +53,13 @@ def walk(folder: Path, label: str, ignored: frozenset[Path] = frozenset()) -> tu
             f"dataset.sources: the folder '{label}' {what}",
             hint="put the tracks there or mend the path in the recipe",
         )
-    paths = [path for path in _files(folder, label) if path.resolve() not in ignored]
+    listed, unreadable = _files(folder, label)
+    # realpath, not resolve: a link to itself is refused by name below.
+    paths = [path for path in listed if Path(os.path.realpath(path)) not in ignored]
     texts = {path for path in paths if _sidecar_stem(path) is not None}
     audio_stems = {path.with_suffix("") for path in paths if path.suffix.lower() in AUDIO_SUFFIXES}
     found = tuple(
-        _found(path, folder, texts)
+        _found(path, folder, texts, unreadable.get(path, ""))
         for path in paths
         if path not in texts or _sidecar_stem(path) not in audio_stems
     )
@@ -74,37 +76,44 @@ def printable(path: Path | PurePosixPath) -> str:
     return path.as_posix().encode("utf-8", "backslashreplace").decode()
 
 
-def _files(folder: Path, label: str) -> Iterator[Path]:
-    def fail(error: OSError) -> None:
-        where = printable(Path(os.path.relpath(error.filename, folder)))
-        raise StageError(
-            f"dataset.sources: '{label}/{where}' cannot be read: {error.strerror}",
-            hint="make it readable or move it away",
-        ) from error
+def _files(folder: Path, label: str) -> tuple[list[Path], dict[Path, str]]:
+    """Give every path, sorted, and of each subfolder that cannot be read, why."""
+    unreadable: dict[Path, str] = {}
+
+    def note(error: OSError) -> None:
+        place = Path(error.filename)
+        if place == folder:
+            raise StageError(
+                f"dataset.sources: '{label}' cannot be read: {error.strerror}",
+                hint="make it readable or move it away",
+            ) from error
+        unreadable[place] = f"a folder that cannot be read: {error.strerror}"
 
     listed: list[Path] = []
-    for root, folders, files in os.walk(folder, onerror=fail):
-        links = [name for name in folders if (Path(root) / name).is_symlink()]
+    for root, folders, files in os.walk(folder, onerror=note):
+        links = [name for name in folders if os.path.islink(Path(root, name))]  # noqa: PTH114
         folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
-        listed += [Path(root) / name for name in (*files, *links) if not name.startswith(".")]
-    yield from sorted(listed, key=lambda path: path.relative_to(folder).as_posix())
+        listed += [Path(root, name) for name in (*files, *links) if not name.startswith(".")]
+    ordered = sorted([*listed, *unreadable], key=lambda path: path.relative_to(folder).as_posix())
+    return ordered, unreadable
 
 
-def _found(path: Path, folder: Path, texts: set[Path]) -> Found:
+def _found(path: Path, folder: Path, texts: set[Path], refusal: str) -> Found:
     sidecars: list[tuple[str, str]] = []
-    refusal = _refusal(path)
+    refusal = refusal or _refusal(path)
     for kind in () if refusal else SIDECARS:
         beside = path.with_name(f"{path.stem}_{kind}.txt")
         if beside in texts:
             try:
                 sidecars.append((kind, _text(beside)))
             except ValueError as error:
-                refusal = f"its {beside.name} {error}"
+                refusal = f"its {printable(Path(beside.name))} {error}"
     return Found(path, printable(path.relative_to(folder)), refusal, tuple(sidecars))
 
 
 def _refusal(path: Path) -> str:
-    if path.is_symlink() and path.is_dir():
+    # os.path, not pathlib: it answers False where a folder may be listed but not entered.
+    if os.path.islink(path) and os.path.isdir(path):  # noqa: PTH112, PTH114
         return "a link to a folder, which is not followed"
     if _sidecar_stem(path) is not None:
         return "a sidecar without its track"

@@ -6,10 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from lofi_engine.errors import StageError
+from lofi_runtime.atomic import read_json
 from lofi_runtime.errors import ManyProblemsError
 from lofi_runtime.shared_data import shared_folder
 
@@ -26,7 +27,7 @@ class Entry:
     """One track's entry.
 
     Args:
-        filename: relative to the source's folder, with forward slashes.
+        filename: a path or a bare name, with forward slashes (see `lofi_engine.data.matching`).
         type: how it was acquired, e.g. "commissioned".
         license: the terms as written.
         ai_training: whether training is allowed; None where the entry does not say.
@@ -46,38 +47,6 @@ class Entry:
     cost_usd: float = 0.0
 
 
-class Ledger:
-    """The entries of one source, found by file.
-
-    Args:
-        name: the ledger's file name, for messages.
-        entries: one for each track.
-        files: all files of the folder, relative, with forward slashes.
-    """
-
-    def __init__(self, name: str, entries: Sequence[Entry], files: Iterable[str]) -> None:
-        self.name = name
-        self._by_path = {entry.filename: entry for entry in entries}
-        names = Counter(PurePosixPath(file).name for file in files)
-        # A bare name stands for a file in a subfolder where no other file is called so.
-        self._alone = {name for name, count in names.items() if count == 1}
-        self._used: set[str] = set()
-
-    def find(self, file: str) -> Entry | None:
-        """Give the entry of a file, by its path or else by its name alone."""
-        entry = self._by_path.get(file)
-        name = PurePosixPath(file).name
-        if entry is None and name in self._alone:
-            entry = self._by_path.get(name)
-        if entry is not None:
-            self._used.add(entry.filename)
-        return entry
-
-    def unused(self) -> tuple[str, ...]:
-        """Give the file names of entries that no file was found for."""
-        return tuple(sorted(set(self._by_path) - self._used))
-
-
 def read_ledger(path: Path) -> tuple[Entry, ...]:
     """Read and check a ledger.
 
@@ -87,17 +56,8 @@ def read_ledger(path: Path) -> tuple[Entry, ...]:
     from jsonschema import Draft202012Validator
 
     name = path.name
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LedgerError([f"ledger {name}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise LedgerError([f"ledger {name}: not UTF-8 text"]) from error
-    except json.JSONDecodeError as error:
-        raise LedgerError(
-            [f"ledger {name}:{error.lineno}:{error.colno}: not JSON: {error.msg}"]
-        ) from error
-    schema = json.loads((shared_folder("schemas") / SCHEMA_NAME).read_text(encoding="utf-8"))
+    content = _content(path)
+    schema = read_json(shared_folder("schemas") / SCHEMA_NAME)
     faults = sorted(Draft202012Validator(schema).iter_errors(content), key=lambda e: list(e.path))
     lines = [f"ledger {name}: {_where(content, fault.path)}{fault.message}" for fault in faults]
     lines += [f"ledger {name}: {again}" for again in _repeated(content)] if not lines else []
@@ -105,6 +65,31 @@ def read_ledger(path: Path) -> tuple[Entry, ...]:
         more = [f"ledger {name}: and {len(lines) - _SHOWN_FAULTS} more"]
         raise LedgerError(lines[:_SHOWN_FAULTS] + (more if len(lines) > _SHOWN_FAULTS else []))
     return tuple(_entry(item) for item in content)
+
+
+def _content(path: Path) -> Any:
+    name = path.name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False).encode()
+    except OSError as error:
+        raise LedgerError([f"ledger {name}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise LedgerError([f"ledger {name}: not UTF-8 text"]) from error
+    except UnicodeEncodeError as error:
+        fault = "holds half of a surrogate pair (\\ud800 to \\udfff), which is no character"
+        raise LedgerError([f"ledger {name}: {fault}"]) from error
+    except json.JSONDecodeError as error:
+        raise LedgerError(
+            [f"ledger {name}:{error.lineno}:{error.colno}: not JSON: {error.msg}"]
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise LedgerError([f"ledger {name}: not JSON: {error}"]) from error
+    return content
+
+
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is not a number")
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:

@@ -1,12 +1,12 @@
 """Turns one source into one finished track, or says why not. Runs in a child process.
 
 A finished unit is a folder holding `result.json` and, for a good track, its audio; it appears by a
-rename, so a kill leaves either all of it or nothing that looks done.
+rename, so a kill leaves either all of it or nothing that looks done. Whatever a strange file makes
+a library raise refuses that file and no other; only the disk ends the run.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.audio.decode import Decoded, DecodeError, decode
+from lofi_engine.data.size import size_fault
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Quality
+from lofi_runtime.atomic import read_json, write_json
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 RESULT_NAME = "result.json"
-WORK_VERSION = 1
-"""Raised when the same source and limits would leave another unit."""
+WORK_VERSION = 2
+"""Raised when the same source and limits would leave another unit; part of curate's key."""
 
 _SCORE_KEYS = ("prompt", "lyrics", "tempo_bpm", "key", "moods", "instruments", "vocal_type", "seed")
 _PART_SUFFIX = ".part"
@@ -105,7 +107,7 @@ def job_key(job: Job) -> str:
 def load_unit(folder: Path) -> Prepared | None:
     """Read a finished unit; None when there is none, or its audio is not what was written."""
     try:
-        content = json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))
+        content = read_json(folder / RESULT_NAME)
         lists: dict[str, Any] = {key: tuple(content.pop(key)) for key in ("reasons", "notes")}
         result = Prepared(**lists, **content)
         if result.file and hash_file(folder / result.file) != result.audio_sha256:
@@ -118,6 +120,9 @@ def load_unit(folder: Path) -> Prepared | None:
 def prepare(job: Job, unit: Path) -> Prepared:
     """Do a job and leave its unit.
 
+    A source that makes a library fail in a way nobody foresaw (memory included) comes back refused
+    and leaves no unit: another run tries it again.
+
     Args:
         job: what to do.
         unit: the folder to make; what stood there is replaced.
@@ -125,38 +130,70 @@ def prepare(job: Job, unit: Path) -> Prepared:
     Raises:
         OSError: the disk; a bad source raises nothing.
     """
+    try:
+        decoded, result = _look(job)
+    except Exception as error:  # strangers' files through C libraries: anything can come
+        return Prepared(reasons=(_unforeseen(error),))
+    return _leave(job, unit, decoded, result)
+
+
+def _look(job: Job) -> tuple[Decoded | None, Prepared]:
+    """Read or synthesise the source and judge it; without sound where nothing is to be written."""
+    decoded, result = _read(job) if isinstance(job, FileJob) else _synthesise(job)
+    if decoded is None or result.reasons or (isinstance(job, FileJob) and not job.wanted):
+        return None, result
+    return decoded, result
+
+
+def _leave(job: Job, unit: Path, decoded: Decoded | None, result: Prepared) -> Prepared:
+    """Write the unit beside its place and put it there."""
+    from soundfile import LibsndfileError
+
     part = unit.with_name(f"{unit.name}{_PART_SUFFIX}{os.getpid()}")
     part.mkdir(parents=True)
     try:
-        result = _prepare_file(job, part) if isinstance(job, FileJob) else _synthesise(job, part)
-        text = json.dumps(asdict(result), allow_nan=False)
-        (part / RESULT_NAME).write_text(text, encoding="utf-8")
+        if decoded is not None:
+            result = _finish(decoded, job.quality, part, result)
+        write_json(part / RESULT_NAME, asdict(result))
         shutil.rmtree(unit, ignore_errors=True)
         part.rename(unit)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+    except (OSError, LibsndfileError):  # so libsndfile calls a full disk
         raise
+    except Exception as error:  # as above: the sound still goes through C libraries
+        return Prepared(reasons=(_unforeseen(error),))
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return result
 
 
-def _prepare_file(job: FileJob, part: Path) -> Prepared:
+def _unforeseen(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to prepare it"
+    # Only the kind: the text may name a place on this machine.
+    return f"cannot be prepared ({type(error).__name__})"
+
+
+def _read(job: FileJob) -> tuple[Decoded | None, Prepared]:
+    keep_sec = job.quality.max_duration_sec
+    if too_much := size_fault(job.path, keep_sec):
+        return None, Prepared(reasons=(too_much,))
     try:
-        decoded = decode(job.path, keep_sec=job.quality.max_duration_sec)
+        decoded = decode(job.path, keep_sec=keep_sec)
     except DecodeError as error:
-        return Prepared(reasons=(error.message,))
+        return None, Prepared(reasons=(error.message,))
     measurements = _measure(decoded)
     if decoded.lossy:
         from lofi_engine.audio.bitrate import bitrate_kbps
 
         measurements["bitrate_kbps"] = bitrate_kbps(job.path, decoded.duration_sec)
-    reasons = tuple(quality_faults(measurements, job.quality))
-    notes = tuple(_notes(measurements, job.quality))
-    if reasons or not job.wanted:
-        return Prepared(reasons=reasons, measurements=measurements, notes=notes)
-    return _finish(decoded, job.quality, part, Prepared(measurements=measurements, notes=notes))
+    return decoded, Prepared(
+        reasons=tuple(quality_faults(measurements, job.quality)),
+        measurements=measurements,
+        notes=tuple(_notes(measurements, job.quality)),
+    )
 
 
-def _synthesise(job: SynthJob, part: Path) -> Prepared:
+def _synthesise(job: SynthJob) -> tuple[Decoded, Prepared]:
     from lofi_runtime.backend import SAMPLE_RATE
     from lofi_runtime.synth import compose, describe, render
 
@@ -165,12 +202,11 @@ def _synthesise(job: SynthJob, part: Path) -> Prepared:
     decoded = Decoded(samples, SAMPLE_RATE, samples.shape[1] / SAMPLE_RATE, "SYNTH", "FLOAT")
     said = describe(score)
     measurements = _measure(decoded)
-    result = Prepared(
+    return decoded, Prepared(
         reasons=tuple(quality_faults(measurements, job.quality)),
         measurements=measurements,
         score={key: said[key] for key in _SCORE_KEYS},
     )
-    return result if result.reasons else _finish(decoded, job.quality, part, result)
 
 
 def _measure(decoded: Decoded) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from lofi_runtime.atomic import read_json, write_json
 
 LEDGER_NAME = "ledger.json"
 LEDGER_VERSION = 1
@@ -67,13 +68,12 @@ class Row:
 def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     """Write `ledger.json` into a curate artifact's folder."""
     content = {"version": LEDGER_VERSION, "rows": [_sparse(row) for row in rows]}
-    text = json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False)
-    (folder / LEDGER_NAME).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / LEDGER_NAME, content)
 
 
 def read_rows(folder: Path) -> tuple[Row, ...]:
     """Read `ledger.json` of a curate artifact, in the order of the sources."""
-    content = json.loads((folder / LEDGER_NAME).read_text(encoding="utf-8"))
+    content = read_json(folder / LEDGER_NAME)
     return tuple(Row(**_frozen(row)) for row in content["rows"])
 
 

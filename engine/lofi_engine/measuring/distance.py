@@ -1,4 +1,8 @@
-"""Distance of a variant's final latents from float32's, at equal prompts and noise."""
+"""Distances between what two networks answer, in units of the reference's standard deviation.
+
+One tolerance then serves outputs of any size. To a constant reference, which has no deviation, the
+distance is the plain difference. Of what is not finite the distance is not finite either.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,14 @@ def latent_distance(found: npt.NDArray[np.float32], reference: npt.NDArray[np.fl
     """Give the root-mean-square difference over the reference's standard deviation."""
     import numpy as np
 
-    difference = found.astype(np.float64) - reference
-    return float(np.sqrt(np.mean(difference**2)) / np.std(reference.astype(np.float64)))
+    return float(np.sqrt(np.mean(_in_deviations(found, reference) ** 2)))
+
+
+def largest_distance(found: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]) -> float:
+    """Give the largest absolute difference over the reference's standard deviation."""
+    import numpy as np
+
+    return float(np.abs(_in_deviations(found, reference)).max())
 
 
 def summarise(distances: Sequence[float]) -> dict[str, Any]:
@@ -27,6 +37,18 @@ def summarise(distances: Sequence[float]) -> dict[str, Any]:
         "max": _rounded(max(distances)),
         "each": [_rounded(distance) for distance in distances],
     }
+
+
+def _in_deviations(
+    found: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    wide = reference.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities give NaN, which callers refuse
+        deviation = float(np.std(wide))
+        difference: npt.NDArray[np.float64] = found.astype(np.float64) - wide
+        return difference if deviation == 0.0 else difference / deviation
 
 
 def _rounded(value: float) -> float:

@@ -113,10 +113,12 @@ class Family(Protocol):
 
     name: str
 
-    def definition(self, model: str) -> str:
-        """Give the number of a built-in base's definition; "" for every other model. Light.
+    def definition(self, model: str, revision: str) -> str:
+        """Say what a model's name means today: what stands for its revision in cache keys. Light.
 
-        It stands in cache keys, so that a built-in base defined anew is not taken for the old one.
+        The number of a built-in base's definition, so that one defined anew is not taken for the
+        old one; the commit that a Hub revision names in the local cache, since a branch moves;
+        otherwise the revision itself.
         """
         ...
 

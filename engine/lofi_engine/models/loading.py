@@ -29,11 +29,12 @@ def family_of(reference: model.Base) -> Family:
 def base_of(recipe: model.Recipe) -> model.Base:
     """Give the recipe's base as stages keep it in their settings, and so in their keys.
 
-    A built-in base has no revision; the number of its definition stands there.
+    In place of the revision stands what it means today: a commit, or a built-in base's number.
     """
-    family = FAMILIES.get(recipe.base.family)
-    definition = family.definition(recipe.base.model) if family else ""
-    return replace(recipe.base, revision=definition) if definition else recipe.base
+    family, base = FAMILIES.get(recipe.base.family), recipe.base
+    if family is None:
+        return base
+    return replace(base, revision=family.definition(base.model, base.revision))
 
 
 def load_base(reference: model.Base, home: Path) -> Base:
@@ -53,7 +54,7 @@ def load_base(reference: model.Base, home: Path) -> Base:
 def base_sources(recipe: model.Recipe) -> tuple[Path, ...]:
     """List the files on disk that make the base what it is; none for built-in and Hub bases.
 
-    A Hub base is identified by its revision, a built-in one by its definition (`base_of`).
+    Those are identified by what stands for their revision (`base_of`).
     """
     reference = recipe.base
     found: list[Path] = []

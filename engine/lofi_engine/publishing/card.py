@@ -14,6 +14,12 @@ def model_card(release: Release) -> str:
 
 def _lines(release: Release) -> Iterator[str]:
     yield from _front_matter(release)
+    if release.is_rehearsal:
+        yield (
+            "> **This is a rehearsal:** a small trial run that proves the path, not the model its "
+            "recipe describes. What it changed is listed under [Recipe](#recipe)."
+        )
+        yield ""
     yield f"# {release.model_name} {release.version}"
     yield ""
     yield release.description or "A lofi music model made by one recipe."
@@ -27,12 +33,21 @@ def _lines(release: Release) -> Iterator[str]:
     yield from _usage(release)
     yield from _variants(release)
     yield from _data(release)
+    yield from _recipe(release)
+
+
+def _recipe(release: Release) -> Iterator[str]:
     yield "## Recipe"
     yield ""
     yield f"sha256 `{release.recipe_sha256}`" + (
         f", commit `{release.git_revision}`" if release.git_revision else ""
     )
     yield ""
+    if release.changes:
+        yield "Run with changes, which hold where the text says otherwise:"
+        yield ""
+        yield from (f"- `{line}`" for line in release.changes)
+        yield ""
     yield "```yaml"
     yield release.recipe_text.rstrip()
     yield "```"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,13 @@ class Release:
         version: the recipe's release.
         license: what the model is published under.
         description: the recipe's own words.
-        base: the recipe's base block.
+        base: the recipe's base block, as it may be published (`published_base`).
         identity: what was loaded as base.
         pipeline: the figures a runtime needs (`PipelineConfig`).
         recipe_text: the recipe as written.
-        git_revision: the commit the recipe lay in, or "".
+        changes: what was run otherwise than the text says, one line each.
+        is_rehearsal: whether this is a small trial run of the recipe.
+        git_revision: the commit the recipe lay in, with "-dirty" where files differ, or "".
         ledger: sums over the training tracks.
         attributions: one line for every work whose licence asks for one.
         records: by variant, what `quantize` recorded.
@@ -45,6 +47,8 @@ class Release:
     identity: str
     pipeline: Mapping[str, Any]
     recipe_text: str
+    changes: tuple[str, ...]
+    is_rehearsal: bool
     git_revision: str
     ledger: Mapping[str, Any]
     attributions: tuple[str, ...]
@@ -77,11 +81,33 @@ def attributions(curated: Path) -> tuple[str, ...]:
     return tuple(sorted({row.attribution for row in accepted_rows(curated) if row.attribution}))
 
 
+def published_base(base: model.Base, home: Path) -> model.Base:
+    """Give the base as it may be published: of a folder on this machine the name alone."""
+    if base.model.startswith(("hf:", "builtin:")):
+        return base
+    place = home / base.model
+    if place.name in {"", ".."}:
+        place = place.resolve()
+    return replace(base, model=place.name)
+
+
+_ABSOLUTE = re.compile(r"""(?:^|(?<=[\s'"=\[{(,]))(?:~?/|[A-Za-z]:[\\/])[\w.][^\s'"\]}),]*""", re.M)
+
+
+def absolute_paths(text: str) -> tuple[str, ...]:
+    """Find what looks like absolute paths in a text, each once, in order."""
+    return tuple(dict.fromkeys(_ABSOLUTE.findall(text)))
+
+
 def git_revision(folder: Path) -> str:
-    """Give the commit `folder` is in, or "" outside a repository or without git."""
+    """Give the commit `folder` is in, "-dirty" where tracked files differ from it.
+
+    Outside a repository, before its first commit, or without git it is "".
+    """
+    describe = ("describe", "--always", "--dirty", "--abbrev=64", "--exclude=*")
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            ["git", "--no-optional-locks", "-C", str(folder), *describe],
             capture_output=True,
             text=True,
             check=False,
@@ -90,8 +116,3 @@ def git_revision(folder: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def read_json(path: Path) -> Any:
-    """Read one of the stages' JSON files."""
-    return json.loads(path.read_text(encoding="utf-8"))

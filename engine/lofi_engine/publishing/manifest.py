@@ -32,8 +32,11 @@ def manifest_of(release: Release, variant: str, folder: Path) -> dict[str, Any]:
             "identity": release.identity,
         },
         "variant": variant,
-        "recipe": {"sha256": release.recipe_sha256, "text": release.recipe_text},
-        **({"git_revision": release.git_revision} if release.git_revision else {}),
+        "recipe": {
+            "sha256": release.recipe_sha256,
+            "text": release.recipe_text,
+            **({"changes": list(release.changes)} if release.changes else {}),
+        },
         "files": file_records(folder),
         "graphs": _graphs(folder),
         "oldest_onnxruntime": record["oldest_onnxruntime"],
@@ -45,7 +48,10 @@ def manifest_of(release: Release, variant: str, folder: Path) -> dict[str, Any]:
         "attributions": list(release.attributions),
         "ledger": dict(release.ledger),
         "config": dict(release.pipeline),
-        "measured": measure["measured"],
+        "measured": {
+            **measure["measured"],
+            **({"git_revision": release.git_revision} if release.git_revision else {}),
+        },
     }
     problem = manifest_problem(manifest)
     if problem:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from lofi_engine.quantization.budget import Choice, choose_narrow, choose_wide
 from lofi_engine.quantization.coverage import MIN_COVERAGE
 from lofi_engine.quantization.forms import Form, stored_bytes, stored_error
+from lofi_engine.quantization.methods import FLOOR_BITS
 from lofi_engine.quantization.rewrite import load_graph
-from lofi_engine.quantization.rules import FLOOR_BITS, wanted_form
+from lofi_engine.quantization.rules import wanted_form
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.quantization.work import GATED, Work
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lofi_engine.quantization import fp16, int8, nbits, tables
+from lofi_engine.quantization.methods import BLOCK_SIZES, BlockMethod
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 Kind = Literal["fp16", "dynamic", "blocks", "table"]
-
-MIN_BLOCK = 16
-"""The smallest block `MatMulNBits` and `GatherBlockQuantized` take."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Form:
     kind: Kind
     bits: int
     block_size: int = 0
-    method: nbits.Method = "rtn"
+    method: BlockMethod = "rtn"
 
 
 FP16 = Form("fp16", 16)
@@ -42,7 +40,7 @@ DYNAMIC = Form("dynamic", 8)
 
 def fit_block(size: int, block_size: int) -> int | None:
     """Give the largest block of at most `block_size` that divides `size`, or None."""
-    while block_size >= MIN_BLOCK:
+    while block_size >= min(BLOCK_SIZES):
         if size % block_size == 0:
             return block_size
         block_size //= 2

@@ -1,9 +1,8 @@
 """Dynamic 8-bit matrix products: weights stored in 8 bits, activations quantized as they come.
 
 Unsigned weights, one scale a column. On AVX2 without VNNI signed weights saturate (an error of 0.20
-against 0.020) and unsigned ones run 1.5 times as fast as float32; 7-bit signed weights
-(`reduce_range`) cannot saturate and run 1.9 times as fast. Every operator is standard, so the graph
-loads on old runtimes too.
+against 0.020) and unsigned ones run 1.5 times as fast as float32. Every operator is standard, so
+the graph loads on old runtimes too.
 
 The arithmetic is that of `onnxruntime.quantization.quantize_dynamic` (a test says so, bit by bit).
 Written again because that reads a whole graph into memory, writes beside its input and walks
@@ -23,19 +22,22 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
+_HIGHEST = 255
+
+
 @dataclass(frozen=True)
 class Columns:
     """A matrix (rows, columns) in 8 bits.
 
     Args:
-        values: uint8 or int8 (rows, columns).
-        scale: float32 (columns,).
-        zero_point: like `values`, (columns,).
+        values: (rows, columns).
+        scale: (columns,).
+        zero_point: (columns,).
     """
 
-    values: npt.NDArray[np.generic]
+    values: npt.NDArray[np.uint8]
     scale: npt.NDArray[np.float32]
-    zero_point: npt.NDArray[np.generic]
+    zero_point: npt.NDArray[np.uint8]
 
     def dequantize(self) -> npt.NDArray[np.float32]:
         """Give the matrix these numbers stand for."""
@@ -46,30 +48,21 @@ class Columns:
         return centred
 
 
-def quantize_columns(matrix: npt.NDArray[np.float32], *, reduce_range: bool = False) -> Columns:
-    """Quantize float32 `matrix` (rows, columns) with one affine scale a column.
-
-    Args:
-        matrix: the weights.
-        reduce_range: 7-bit signed weights instead of 8-bit unsigned ones.
-    """
+def quantize_columns(matrix: npt.NDArray[np.float32]) -> Columns:
+    """Quantize float32 `matrix` (rows, columns) with one affine scale a column."""
     import numpy as np
 
-    dtype, low, high = (np.int8, -64, 64) if reduce_range else (np.uint8, 0, 255)
     smallest = np.minimum(matrix.min(axis=0), 0.0)
     largest = np.maximum(matrix.max(axis=0), 0.0)
-    if reduce_range:  # symmetric: the zero point is 0
-        largest = np.maximum(np.abs(smallest), largest)
-        smallest = -largest
-    exact = (largest.astype(np.float64) - smallest.astype(np.float64)) / (high - low)
+    exact = (largest.astype(np.float64) - smallest.astype(np.float64)) / _HIGHEST
     exact[exact < np.finfo(np.float32).tiny] = 1.0
     scale = exact.astype(np.float32)
-    zero_point = np.rint(low - smallest / exact) if not reduce_range else np.zeros_like(scale)
+    zero_point = np.rint(-smallest / exact)
     values = matrix / scale
     np.rint(values, out=values)
     values += zero_point.astype(np.float32)
-    np.clip(values, low, high, out=values)
-    return Columns(values.astype(dtype), scale, zero_point.astype(dtype))
+    np.clip(values, 0, _HIGHEST, out=values)
+    return Columns(values.astype(np.uint8), scale, zero_point.astype(np.uint8))
 
 
 def columns_bytes(shape: tuple[int, ...]) -> int:

@@ -13,20 +13,15 @@ import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from lofi_engine.quantization.methods import BlockMethod
 from lofi_engine.quantization.weights import SCALE
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import onnx_ir as ir
-
-Method = Literal["rtn", "hqq", "k-quant"]
-"""How a block's scale and zero point are found: round to nearest, half-quadratic (4 bits only), or
-llama.cpp's k-quant search (4 bits only)."""
-
-METHODS: tuple[Method, ...] = ("rtn", "hqq", "k-quant")
 
 ACCURACY_LEVEL = 4
 
@@ -69,7 +64,7 @@ class Blocks:
 
 
 def quantize_blocks(
-    matrix: npt.NDArray[np.float32], *, bits: int, block_size: int, method: Method = "rtn"
+    matrix: npt.NDArray[np.float32], *, bits: int, block_size: int, method: BlockMethod = "rtn"
 ) -> Blocks:
     """Quantize float32 `matrix` (rows, columns) in blocks of `block_size` rows.
 
@@ -107,7 +102,7 @@ def quantize_blocks(
     )
 
 
-def blocks_bytes(shape: tuple[int, ...], bits: int, block_size: int, method: Method) -> int:
+def blocks_bytes(shape: tuple[int, ...], bits: int, block_size: int, method: BlockMethod) -> int:
     """Give the bytes a matrix of `shape` takes in this form."""
     rows, columns = shape
     blocks = rows // block_size
@@ -161,7 +156,7 @@ def _one_matmul(matrix: npt.NDArray[np.float32]) -> Any:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
 
 
-def _quantizer(model: Any, bits: int, block_size: int, method: Method) -> Any:
+def _quantizer(model: Any, bits: int, block_size: int, method: BlockMethod) -> Any:
     from onnxruntime.quantization import matmul_nbits_quantizer as library
 
     if method == "hqq":

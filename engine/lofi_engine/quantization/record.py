@@ -11,7 +11,7 @@ from typing import Any
 from lofi_engine.onnx_graphs.oldest import newest, oldest_onnxruntime
 from lofi_engine.quantization.coverage import Coverage, check_coverage, measure_coverage
 from lofi_engine.quantization.distance import Distance
-from lofi_engine.quantization.rules import NOMINAL_BITS
+from lofi_engine.quantization.methods import NOMINAL_BITS
 from lofi_engine.quantization.work import GATED, Work
 
 

@@ -1,7 +1,6 @@
 """What a variant of a recipe means for each component, and what it may not ask.
 
-Three floors hold whatever the recipe says, because what they guard is heard at once: the graphs
-that make the waveform stay float16, the one that reads lyrics and speakers stays at 8 bits.
+What is allowed stands in `methods`; here it is applied to weights.
 """
 
 from __future__ import annotations
@@ -9,33 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lofi_engine.errors import StageError
-from lofi_engine.quantization.forms import DYNAMIC, FP16, MIN_BLOCK, Form, fit_block
-from lofi_engine.quantization.methods import BUILT_METHODS
-from lofi_engine.quantization.nbits import METHODS, Method
+from lofi_engine.quantization.forms import DYNAMIC, FP16, Form, fit_block
+from lofi_engine.quantization.methods import (
+    ALL_METHODS,
+    ALWAYS_FP16,
+    AUTO,
+    BLOCK_METHODS,
+    BLOCK_SIZES,
+    BUILT_METHODS,
+    FLOOR_BITS,
+    METHODS_OF,
+    NOMINAL_BITS,
+    BlockMethod,
+)
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
+from lofi_engine.recipe.problems import listed
 from lofi_runtime.version import VERSION
-
-NOMINAL_BITS = {"fp16": 16, "int8": 8, "int4": 4}
-
-FLOOR_BITS = {"transformer_encoder": 8, "dcae_decoder": 16, "vocoder": 16}
-
-_REASONS = {
-    "dcae_decoder": "its errors become artefacts of the mel spectrogram",
-    "vocoder": "its errors are heard directly in the waveform",
-}
 
 MIN_ELEMENTS = 1024
 """Smaller matrices and tables are left alone; they count as not covered."""
-
-DEFAULT_BLOCK_SIZE = 32
-
-EIGHT_BITS = ("dynamic", "weight-only")
-"""How 8-bit matrices are stored. Dynamic, unless asked: on CPUs it is more than twice as fast as
-8-bit `MatMulNBits`, smaller, and loads on older runtimes; it costs 0.020 against 0.012 of error.
-Any other method of an int8 variant says how the weights lowered to 4 bits are found."""
-
-_UNSAID = ("", "auto")
 
 
 def check_variant(name: str, variant: Variant, components: Iterable[str]) -> None:
@@ -59,7 +51,7 @@ def check_variant(name: str, variant: Variant, components: Iterable[str]) -> Non
     _check_method(where, variant)
     _check_block_size(where, variant)
     if NOMINAL_BITS[variant.weights] < FP16.bits:
-        for component, reason in _REASONS.items():
+        for component, reason in ALWAYS_FP16.items():
             if component in known and component not in variant.keep_fp16:
                 raise StageError(
                     f"{where}: {component} is never stored under fp16, because {reason}",
@@ -92,7 +84,7 @@ def component_bits(component: str, variant: Variant) -> int:
 
 def wanted_form(weight: Weight, bits: int, variant: Variant) -> Form | None:
     """Give the form of a matrix or table in `bits`, or None where there is none."""
-    block_size = variant.block_size or DEFAULT_BLOCK_SIZE
+    block_size = variant.block_size
     if bits == FP16.bits or weight.role not in ("matmul", "table"):
         return None
     if weight.role == "table":
@@ -107,30 +99,30 @@ def wanted_form(weight: Weight, bits: int, variant: Variant) -> Form | None:
     return Form("blocks", bits, fitting, method) if fitting else None
 
 
-def _block_method(variant: Variant) -> Method:
-    return next((method for method in METHODS if method == variant.method), "rtn")
+def _block_method(variant: Variant) -> BlockMethod:
+    return next((method for method in BLOCK_METHODS if method == variant.method), "rtn")
 
 
 def _check_method(where: str, variant: Variant) -> None:
-    if variant.weights == "fp16" or variant.method in _UNSAID:
+    method = variant.method
+    if variant.weights == "fp16" or method == AUTO:
         return
-    allowed = METHODS if variant.weights == "int4" else (*EIGHT_BITS, *METHODS)
-    if variant.method not in BUILT_METHODS:
+    if method in ALL_METHODS and method not in BUILT_METHODS:
         raise StageError(
-            f"{where}: method '{variant.method}' is not built yet in {VERSION}",
-            hint="use rtn, hqq or k-quant",
+            f"{where}: method '{method}' is not built yet in {VERSION}",
+            hint=f"use {listed(BLOCK_METHODS)}",
         )
-    if variant.method not in allowed:
+    allowed = [name for name in METHODS_OF[variant.weights] if name in BUILT_METHODS]
+    if method not in allowed:
         raise StageError(
-            f"{where}: method '{variant.method}' does not make {variant.weights}",
-            hint=f"use {', '.join(allowed[:-1])} or {allowed[-1]}",
+            f"{where}: method '{method}' does not make {variant.weights}",
+            hint=f"use {listed(allowed)}",
         )
 
 
 def _check_block_size(where: str, variant: Variant) -> None:
-    size = variant.block_size
-    if size and (size < MIN_BLOCK or size & (size - 1)):
+    if variant.block_size not in BLOCK_SIZES:
         raise StageError(
-            f"{where}: block_size {size} is not a power of two from {MIN_BLOCK} up",
+            f"{where}: block_size {variant.block_size} is not {listed(map(str, BLOCK_SIZES))}",
             hint="32 is the most accurate common choice, 128 the smallest file",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 from lofi_engine.recipe.model import Gate, Recipe
 from lofi_engine.recipe.schema import fill_defaults, recipe_schema
 
-OF_THE_FILE = frozenset({"path", "text", "resolved"})
-"""Fields of `Recipe` that come from the file itself, not from a key of it."""
+OF_THE_FILE = frozenset({"path", "text", "resolved", "changes"})
+"""Fields of `Recipe` that come from the file and the command line, not from a key."""
 
 
 def resolve(values: Mapping[str, object]) -> dict[str, Any]:
@@ -26,10 +26,12 @@ def resolve(values: Mapping[str, object]) -> dict[str, Any]:
     return resolved
 
 
-def build_recipe(path: Path, text: str, resolved: Mapping[str, Any]) -> Recipe:
+def build_recipe(
+    path: Path, text: str, resolved: Mapping[str, Any], changes: Sequence[str] = ()
+) -> Recipe:
     """Build the typed recipe from resolved values that passed every check."""
     fields = _fields(Recipe, resolved)
-    return Recipe(path=path, text=text, resolved=resolved, **fields)
+    return Recipe(path=path, text=text, resolved=resolved, changes=tuple(changes), **fields)
 
 
 def _fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,20 +12,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from lofi_engine.quantization.methods import (
+    ALL_METHODS,
+    ALWAYS_FP16,
+    BLOCK_METHODS,
+    METHODS_OF,
+)
 from lofi_engine.recipe.document import Document
 from lofi_engine.recipe.problems import Path, Problem, did_you_mean, listed, quoted
 
 BUILTIN_BASES = ("builtin:tiny",)
 """Bases that come with lofi-recipe."""
 
-METHODS_OF = {
-    "int8": ("auto", "dynamic", "weight-only"),
-    "int4": ("auto", "rtn", "hqq", "k-quant", "awq"),
-}
-"""Which methods make which width."""
-ALL_METHODS = frozenset(method for methods in METHODS_OF.values() for method in methods)
-ALWAYS_FP16 = ("dcae_decoder", "vocoder")
-"""Components no variant stores in fewer than 16 bits."""
+TAKEN_NAMES = {"lora": "the adapter's own folder", "float32": "the reference of every measure"}
+"""Names no variant may have, and what has them."""
 
 _CC0 = frozenset({"cc0", "cc0-1.0"})
 _HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -99,11 +99,46 @@ def _publish_outside_runs(document: Document, values: _Values) -> Iterator[Probl
     place = _get(values, path, str)
     if place is None or place.startswith("hf:"):
         return
-    home = os.path.dirname(os.path.abspath(document.file))  # noqa: PTH100, PTH120 - lexical only
-    runs = f"{home}/runs/"
-    if f"{os.path.normpath(os.path.join(home, place))}/".startswith(runs):  # noqa: PTH118
+    if _lies_in(_absolute(document, place), _absolute(document, "runs")):
         message = f"{quoted(place)} lies inside runs/, which `lofi-recipe clean` empties"
         yield document.problem(path, f"{message}; choose another folder")
+
+
+def _tracks_apart(document: Document, values: _Values) -> Iterator[Problem]:
+    """Check that no source shares a folder with what runs write: they would learn from it."""
+    written = {"runs": "runs/, where every stage writes"}
+    to = _get(values, ("publish", "to"), str)
+    if to is not None and not to.startswith("hf:"):
+        written[to] = f"publish.to ({quoted(to)}), where the variants go"
+    for at in range(len(_get(values, ("dataset", "sources"), list) or [])):
+        path: Path = ("dataset", "sources", at, "path")
+        place = _get(values, path, str)
+        if not place:
+            continue
+        folder = _absolute(document, place)
+        for output, meaning in written.items():
+            other = _absolute(document, output)
+            if folder == other:
+                how = "is"
+            elif _lies_in(other, folder):
+                how = "contains"
+            elif _lies_in(folder, other):
+                how = "lies in"
+            else:
+                continue
+            message = f"{quoted(place)} {how} {meaning}; keep the tracks in a folder of their own"
+            yield document.problem(path, message)
+            break
+
+
+def _absolute(document: Document, place: str) -> str:
+    """Give a path of the recipe in full; lexical, since checking a recipe reads no other file."""
+    home = os.path.dirname(os.path.abspath(document.file))  # noqa: PTH100, PTH120
+    return os.path.normpath(os.path.join(home, place))  # noqa: PTH118
+
+
+def _lies_in(place: str, folder: str) -> bool:
+    return f"{place}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _sources(document: Document, values: _Values) -> Iterator[Problem]:
@@ -173,16 +208,25 @@ def _variants(document: Document, _values: _Values) -> Iterator[Problem]:
     for name, variant in variants.items() if isinstance(variants, dict) else ():
         weights = _get(variant, ("weights",), str) if isinstance(variant, dict) else None
         path: Path = ("variants", name)
+        if name in TAKEN_NAMES:
+            message = f"is the name of {TAKEN_NAMES[name]}; choose another"
+            yield document.problem(path, message, at_key=True)
         if weights == "fp16":
             for key in ("method", "block_size", "keep_fp16"):
                 if key in variant:
                     message = "is only for int8 and int4; remove it"
                     yield document.problem((*path, key), message, at_key=True)
-        elif weights in METHODS_OF:
+        elif weights is not None and weights in METHODS_OF:
             method = _get(variant, ("method",), str)
             own = METHODS_OF[weights]
             if method in ALL_METHODS and method not in own:
                 message = f"{quoted(method)} does not make {weights}; use {listed(own)}"
+                yield document.problem((*path, "method"), message)
+            elif weights == "int8" and method in BLOCK_METHODS and "max_bytes" not in variant:
+                message = (
+                    f"{quoted(method)} is for the weights an int8 variant lowers to 4 bits to keep "
+                    "its max_bytes; add max_bytes or remove it"
+                )
                 yield document.problem((*path, "method"), message)
             kept = _get(variant, ("keep_fp16",), list)
             lost = [part for part in ALWAYS_FP16 if kept is not None and part not in kept]
@@ -208,6 +252,7 @@ CHECKS: tuple[_Check, ...] = (
     _locations,
     _home_signs,
     _publish_outside_runs,
+    _tracks_apart,
     _sources,
     _durations,
     _warmup,

@@ -31,7 +31,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 def load_text(text: str, path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Check and build a recipe from its text; `path` is where it lies, or would lie.
 
-    `Recipe.text` is the text as written, `Recipe.resolved` has the overrides in it.
+    `Recipe.text` is the text as written, `Recipe.resolved` has the overrides in it and
+    `Recipe.changes` lists them as typed.
 
     Raises:
         RecipeError: as `load_recipe`.
@@ -49,4 +50,4 @@ def load_text(text: str, path: Path, overrides: Sequence[str] = ()) -> Recipe:
     ]
     if problems:
         raise document.error(problems)
-    return build_recipe(path, text, resolved)
+    return build_recipe(path, text, resolved, overrides)

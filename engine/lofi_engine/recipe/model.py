@@ -193,7 +193,8 @@ class Recipe:
     """A whole recipe, checked.
 
     `path` is the file, `text` what the user wrote, `resolved` the plain mapping with every default
-    filled in (JSON values only).
+    filled in (JSON values only). `changes` has a line for everything in which these values differ
+    from the text: overrides of the command line, what a rehearsal replaces.
     """
 
     path: Path
@@ -213,6 +214,7 @@ class Recipe:
     measure: Measure
     publish: Publish
     execution: Execution
+    changes: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:

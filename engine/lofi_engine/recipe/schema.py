@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from lofi_runtime.atomic import read_json
 from lofi_runtime.shared_data import shared_folder
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ SCHEMA_FILE = "recipe.v1.schema.json"
 @cache
 def recipe_schema() -> Schema:
     """Return the recipe's JSON Schema."""
-    path = shared_folder("schemas") / SCHEMA_FILE
-    schema: Schema = json.loads(path.read_text(encoding="utf-8"))
+    schema: Schema = read_json(shared_folder("schemas") / SCHEMA_FILE)
     return schema
 
 

@@ -62,14 +62,15 @@ class Outcome:
         measured_files: files in `work`, as posix paths relative to it, that hold such figures and
             are therefore not hashed. A JSON file may instead keep them under one top-level
             "measured" key, which is left out of its hash.
-        outside: files the stage wrote outside `work`, as posix paths relative to the recipe's
-            folder; when one is gone the stage must run again.
+        outside: files the stage wrote outside `work`: by posix path relative to the recipe's
+            folder, their `hashing.content_hash`, or "" for one that must only be there. When one
+            is gone or says something else the stage must run again.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
     measured_files: frozenset[str] = frozenset()
-    outside: tuple[str, ...] = ()
+    outside: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stage(Protocol):

@@ -7,25 +7,25 @@ A bad file never ends the run: it is refused by name. Resumable per track.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lofi_engine.data.drafts import Draft, Policy, draft_folder, draft_synth
+from lofi_engine.data.drafts import Draft, Policy, draft_sources
 from lofi_engine.data.names import Names
-from lofi_engine.data.prepare import Job, Prepared, job_key, load_unit
+from lofi_engine.data.prepare import WORK_VERSION, Job, Prepared, job_key, load_unit
 from lofi_engine.data.rows import Row, write_rows
 from lofi_engine.data.workers import prepare_all
 from lofi_engine.errors import StageError
-from lofi_engine.recipe.model import Budget, Licenses, Quality, Recipe, Source
+from lofi_engine.recipe.model import Licenses, Quality, Recipe, Source
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
+from lofi_runtime.atomic import link_or_copy
 from lofi_runtime.styles.taxonomy import load_styles
+from lofi_runtime.synth import VERSION as SYNTH_VERSION
 
-VERSION = 1
+VERSION = 2
 
 _TRACKS = "tracks"
 _SIDECARS = "sidecars"
@@ -34,14 +34,18 @@ _UNITS = "units"
 
 @dataclass(frozen=True)
 class Settings:
-    """What shapes the curated set besides the files themselves."""
+    """What shapes the curated set besides the files themselves.
+
+    What the recipe only hopes for (`target_tracks`, `budget`) shapes nothing and stays out; see
+    `lofi_engine.data.targets`.
+    """
 
     sources: tuple[Source, ...]
     licenses: Licenses
     quality: Quality
-    target_tracks: int | None
-    budget: Budget | None
     styles: StylesSource
+    work_version: int
+    synth_version: int | None
 
 
 def settings(recipe: Recipe) -> Settings:
@@ -51,9 +55,10 @@ def settings(recipe: Recipe) -> Settings:
         sources=dataset.sources,
         licenses=dataset.licenses,
         quality=dataset.quality,
-        target_tracks=dataset.target_tracks,
-        budget=dataset.budget,
         styles=styles_source(recipe),
+        work_version=WORK_VERSION,
+        # Only where something is synthesised: a better synthesiser changes nothing else.
+        synth_version=SYNTH_VERSION if any(source.synth for source in dataset.sources) else None,
     )
 
 
@@ -84,23 +89,14 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         raise StageError("\n".join([f"none of the {len(rows)} files can be used:", *lines]))
     write_rows(context.work, rows)
     facts = _facts(rows, accepted)
-    _tell(context, rows, settings.target_tracks)
-    _tell_cost(context, accepted, settings.budget)
+    _tell(context, rows)
     return Outcome(facts=facts)
 
 
 def _drafts(context: StageContext, settings: Settings) -> list[Draft]:
     styles = load_styles(settings.styles.folder(context.home))
     policy = Policy(settings.licenses, settings.quality, styles)
-    drafts: list[Draft] = []
-    synthesised = 0
-    for source in settings.sources:
-        if source.synth is not None:
-            drafts += draft_synth(context.seed, source.synth, policy, synthesised + 1)
-            synthesised += source.synth.tracks
-        else:
-            drafts += draft_folder(context.home, source, policy, context.warn)
-    return drafts
+    return draft_sources(context.home, settings.sources, policy, context.seed, context.warn)
 
 
 def _prepare(context: StageContext, drafts: Sequence[Draft]) -> Mapping[str, Prepared]:
@@ -163,7 +159,8 @@ def _settle(
         first_with[draft.sha256] = first_with[result.audio_sha256] = draft.source
         track = names.take(draft.stem, draft.source)
         file = f"{_TRACKS}/{track}{Path(result.file).suffix}"
-        _place(context.progress / _UNITS / key / result.file, context.work / file)
+        # A second name costs nothing; the unit stays until the stage is done, should it be killed.
+        link_or_copy(context.progress / _UNITS / key / result.file, context.work / file)
         for kind, text in draft.sidecars:
             sidecar = context.work / _SIDECARS / f"{track}_{kind}.txt"
             sidecar.parent.mkdir(exist_ok=True)
@@ -200,38 +197,18 @@ def _row(
     )
 
 
-def _place(unit_file: Path, target: Path) -> None:
-    # A second name costs nothing; the unit stays until the stage is finished, should it be killed.
-    try:
-        os.link(unit_file, target)
-    except OSError:
-        shutil.copyfile(unit_file, target)
-
-
-def _tell(context: StageContext, rows: Sequence[Row], target_tracks: int | None) -> None:
+def _tell(context: StageContext, rows: Sequence[Row]) -> None:
     refused = [row for row in rows if not row.accepted]
     if refused:
         context.warn(
             f"{len(refused)} of {len(rows)} files were refused; ledger.json says why of each, "
             f"the first is {refused[0].source}: {refused[0].reason}"
         )
-    accepted = len(rows) - len(refused)
-    if target_tracks is not None and accepted < target_tracks:
-        context.warn(f"{accepted} of the {target_tracks} tracks wanted are there")
     noted = [row for row in rows if row.notes]
     if noted:
         context.warn(
             f"{len(noted)} tracks have a note in ledger.json, "
             f"the first is {noted[0].source}: {noted[0].notes[0]}"
-        )
-
-
-def _tell_cost(context: StageContext, accepted: Sequence[Row], budget: Budget | None) -> None:
-    cost_usd = sum(row.cost_usd for row in accepted)
-    if budget is not None and cost_usd > budget.max_usd:
-        context.warn(
-            f"the tracks cost {cost_usd:.2f} USD by their ledgers, dataset.budget.max_usd is "
-            f"{budget.max_usd:.2f}"
         )
 
 

@@ -6,25 +6,32 @@ times are of this machine and published as measured.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
+from lofi_runtime.atomic import read_json, write_json
 from lofi_runtime.errors import ManyProblemsError
+from lofi_runtime.pipeline import VERSION as PIPELINE_VERSION
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from lofi_engine.measuring.render import Probe
 
 VERSION = 1
 FLOAT32 = "float32"
 
 
 class GateError(ManyProblemsError, StageError):
-    """Variants are further from float32 than the recipe allows; one line each."""
+    """Variants are broken, or further from float32 than the recipe allows; one line each."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Settings:
     max_distance: Mapping[str, float]
     variants: tuple[str, ...]
     styles: StylesSource
+    pipeline_version: int
 
 
 def settings(recipe: model.Recipe) -> Settings:
@@ -49,6 +57,7 @@ def settings(recipe: model.Recipe) -> Settings:
         max_distance=dict(measure.max_distance.bounds),
         variants=tuple(recipe.variants),
         styles=styles_source(recipe),
+        pipeline_version=PIPELINE_VERSION,
     )
 
 
@@ -61,63 +70,95 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     """Render the probes with float32 and every variant; write `measure.json`.
 
     Raises:
-        GateError: a variant is further from float32 than `measure.max_distance` allows.
+        GateError: a variant is further from float32 than `measure.max_distance` allows, or gives
+            what is no number.
         BackendError: a variant cannot be loaded or run.
     """
     from lofi_engine.measuring.distance import latent_distance, summarise
-    from lofi_engine.measuring.render import (
-        QUALITY_THREADS,
-        final_latents,
-        open_unpublished,
-        render_time_ratio,
-    )
 
     exported = context.inputs["export"]
-    pipeline = json.loads((exported / "model.json").read_text(encoding="utf-8"))["pipeline"]
-    folders = {FLOAT32: exported}
-    folders |= {name: context.inputs["quantize"] / name for name in settings.variants}
-    probes = _probes(context, settings)
-    duration_sec = settings.duration_sec
-    reference = None
+    rendering = _Rendering(
+        pipeline=read_json(exported / "model.json")["pipeline"],
+        probes=_probes(context, settings),
+        steps=settings.steps,
+        duration_sec=settings.duration_sec,
+    )
+    folders = {name: context.inputs["quantize"] / name for name in settings.variants}
+    total = len(folders) + 1
+    context.emit(0, total, "bundles", FLOAT32)
+    reference = rendering.latents(exported)
+    if not _all_finite(reference):
+        raise GateError(["measure: float32: its latents are not finite - train again"])
+    measured = {FLOAT32: rendering.speed(exported)}
     quality: dict[str, Any] = {}
-    measured: dict[str, Any] = {}
+    broken = []
     for number, (name, folder) in enumerate(folders.items()):
-        context.emit(number, len(folders), "bundles", name)
-        backend = open_unpublished(folder, pipeline, QUALITY_THREADS)
-        latents = final_latents(backend, probes, steps=settings.steps, duration_sec=duration_sec)
-        if reference is None:
-            reference = latents
-        else:
-            pairs = zip(latents, reference, strict=True)
-            quality[name] = {
-                "seeds": settings.seeds,
-                "steps": settings.steps,
-                "duration_sec": duration_sec,
-                "latent_distance": summarise([latent_distance(*pair) for pair in pairs]),
-            }
-        ratio = render_time_ratio(
-            open_unpublished(folder, pipeline, 0),
-            probes[0],
-            steps=settings.steps,
-            duration_sec=duration_sec,
-        )
-        measured[name] = {
-            "CPUExecutionProvider": {"render_time_ratio": ratio, "steps": settings.steps}
+        context.emit(number + 1, total, "bundles", name)
+        latents = rendering.latents(folder)
+        if not _all_finite(latents):
+            broken.append(
+                f"measure: variant {name}: its latents are not finite - keep more of it in fp16 "
+                "(keep_fp16), or give it more bits"
+            )
+            continue
+        pairs = zip(latents, reference, strict=True)
+        quality[name] = {
+            "seeds": settings.seeds,
+            "steps": settings.steps,
+            "duration_sec": settings.duration_sec,
+            "latent_distance": summarise([latent_distance(*pair) for pair in pairs]),
         }
-    context.emit(len(folders), len(folders), "bundles")
-    _check_gates(quality, settings.max_distance)
+        measured[name] = rendering.speed(folder)
+    context.emit(total, total, "bundles")
+    _check_gates(quality, settings.max_distance, broken)
     listing = {
-        "prompts": [probe.prompt for probe in probes],
+        "prompts": [probe.prompt for probe in rendering.probes],
         "variants": quality,
         "measured": measured,
     }
-    text = json.dumps(listing, indent=1, ensure_ascii=False)
-    (context.work / "measure.json").write_text(text + "\n", encoding="utf-8")
+    write_json(context.work / "measure.json", listing)
     distances = {name: found["latent_distance"]["mean"] for name, found in quality.items()}
     return Outcome(facts={"latent_distance": distances}, measured=measured)
 
 
-def _probes(context: StageContext, settings: Settings) -> list[Any]:
+@dataclass(frozen=True)
+class _Rendering:
+    """What is rendered with each bundle; one is open at a time, at full size each takes 12 GB."""
+
+    pipeline: Mapping[str, Any]
+    probes: Sequence[Probe]
+    steps: int
+    duration_sec: int
+
+    def latents(self, folder: Path) -> list[npt.NDArray[np.float32]]:
+        from lofi_engine.measuring.render import QUALITY_THREADS, final_latents, open_unpublished
+
+        return final_latents(
+            open_unpublished(folder, self.pipeline, QUALITY_THREADS),
+            self.probes,
+            steps=self.steps,
+            duration_sec=self.duration_sec,
+        )
+
+    def speed(self, folder: Path) -> dict[str, Any]:
+        from lofi_engine.measuring.render import open_unpublished, render_time_ratio
+
+        ratio = render_time_ratio(
+            open_unpublished(folder, self.pipeline, 0),
+            self.probes[0],
+            steps=self.steps,
+            duration_sec=self.duration_sec,
+        )
+        return {"CPUExecutionProvider": {"render_time_ratio": ratio, "steps": self.steps}}
+
+
+def _all_finite(latents: Sequence[npt.NDArray[np.float32]]) -> bool:
+    import numpy as np
+
+    return all(bool(np.isfinite(one).all()) for one in latents)
+
+
+def _probes(context: StageContext, settings: Settings) -> list[Probe]:
     from lofi_engine.measuring.render import Probe
     from lofi_runtime.styles.prompts import expand_style
     from lofi_runtime.styles.taxonomy import load_styles
@@ -129,9 +170,13 @@ def _probes(context: StageContext, settings: Settings) -> list[Any]:
     ]
 
 
-def _check_gates(quality: Mapping[str, Any], bounds: Mapping[str, float]) -> None:
-    failed = []
+def _check_gates(
+    quality: Mapping[str, Any], bounds: Mapping[str, float], broken: Sequence[str]
+) -> None:
+    failed = list(broken)
     for name, bound in bounds.items():
+        if name not in quality:  # among the broken ones
+            continue
         distance = quality[name]["latent_distance"]["mean"]
         if not distance <= bound:  # also when it is not a number
             failed.append(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lofi_engine.models.family import Base
 
-VERSION = 1
+VERSION = 2
 MAX_MERGE_ERROR = 1e-4
 """Largest difference allowed between merged and base-plus-adapter, over the output's deviation."""
 
@@ -114,4 +114,6 @@ def _probe(base: Base, seed: int) -> torch.Tensor:
 
 
 def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).abs().max() / other.std())
+    from lofi_engine.measuring.distance import largest_distance
+
+    return largest_distance(one.float().cpu().numpy(), other.float().cpu().numpy())

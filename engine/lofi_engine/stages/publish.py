@@ -6,24 +6,28 @@ runtime will, and only then delivered; the artifact keeps what was said, not the
 
 from __future__ import annotations
 
-import json
-import os
+import itertools
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
+from lofi_engine.hashing import content_hash
 from lofi_engine.models.loading import base_of
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
+from lofi_runtime.atomic import link_or_copy, read_json, write_json
 
 if TYPE_CHECKING:
     from lofi_engine.publishing.facts import Release
+    from lofi_engine.publishing.folder import Parcel
 
-VERSION = 1
+VERSION = 2
 _NOT_IN_BUNDLE = frozenset({"record.json"})
+_REHEARSAL = "-rehearsal"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Settings:
     base: model.Base
     styles: StylesSource
     recipe_text: str
+    changes: tuple[str, ...]
+    is_rehearsal: bool
 
 
 def settings(recipe: model.Recipe) -> Settings:
@@ -51,6 +57,8 @@ def settings(recipe: model.Recipe) -> Settings:
         base=base_of(recipe),
         styles=styles_source(recipe),
         recipe_text=recipe.text,
+        changes=recipe.changes,
+        is_rehearsal=bool(recipe.changes) and recipe.name.endswith(_REHEARSAL),
     )
 
 
@@ -75,35 +83,39 @@ def run(context: StageContext, settings: Settings) -> Outcome:
             f"publish.to: '{settings.to}': publishing to the Hub is not built yet",
             hint="publish to a folder and upload it",
         )
+    _warn_of_absolute_paths(context, settings)
     release = _release(context, settings)
     bundles = context.work / "bundles"
-    total = len(release.records) + 2
-    for number, variant in enumerate(release.records):
-        _assemble(context.inputs["quantize"] / variant, release, variant, bundles)
-        context.emit(number + 1, total, "folders", release.bundle(variant))
     adapter = f"{release.model_name}-lora"
+    folders = {release.bundle(name): bundles / release.bundle(name) for name in release.records}
+    folders[adapter] = context.inputs["select"] / "adapter"
+    steps = itertools.count(1)
+    total = len(release.records) + 2 * len(folders)  # put together, then copied and put in place
+
+    def report(message: str) -> None:
+        context.emit(next(steps), total, "steps", message)
+
+    for variant in release.records:
+        _assemble(context.inputs["quantize"] / variant, release, variant, bundles)
+        report(f"{release.bundle(variant)} put together")
     styles = load_styles(settings.styles.folder(context.home))
     pages = {
         "README.md": model_card(release),
         "PROMPTING.md": prompting_guide(styles, context.seed),
     }
-    folders = {release.bundle(name): bundles / release.bundle(name) for name in release.records}
-    folders[adapter] = context.inputs["select"] / "adapter"
-    parcel = Parcel(folders, pages, _entries(release))
     target = context.home / settings.to
-    files = deliver(parcel, target)
-    context.emit(total - 1, total, "folders", adapter)
-    outside = _keep_words(context, release, pages, files, settings.to)
-    context.emit(total, total, "folders", str(settings.to))
+    parcel = Parcel(folders, pages, _entries(release))
+    delivered = deliver(parcel, target, report)
+    _keep_words(context, release, pages)
     return Outcome(
         facts={
             "to": settings.to,
             "bundles": {name: release.bundle(name) for name in release.records},
             "adapter": adapter,
-            "files": list(files),
+            "files": sorted(delivered),
         },
-        measured_files=frozenset({"README.md"}),  # its speed column
-        outside=outside,
+        measured_files=frozenset({"README.md"}),  # its speed column and commit
+        outside=_outside(delivered, parcel, context.home, settings.to),
     )
 
 
@@ -113,7 +125,7 @@ def _release(context: StageContext, settings: Settings) -> Release:
         attributions,
         git_revision,
         ledger_sums,
-        read_json,
+        published_base,
     )
 
     measures = read_json(context.inputs["measure"] / "measure.json")
@@ -125,10 +137,12 @@ def _release(context: StageContext, settings: Settings) -> Release:
         version=settings.release,
         license=settings.license,
         description=settings.description,
-        base=settings.base,
+        base=published_base(settings.base, context.home),
         identity=described["identity"],
         pipeline=described["pipeline"],
         recipe_text=settings.recipe_text,
+        changes=settings.changes,
+        is_rehearsal=settings.is_rehearsal,
         git_revision=git_revision(context.home),
         ledger=ledger_sums(context.inputs["curate"]),
         attributions=attributions(context.inputs["curate"]),
@@ -148,18 +162,9 @@ def _assemble(quantized: Path, release: Release, variant: str, bundles: Path) ->
     folder.mkdir(parents=True)
     for path in sorted(quantized.iterdir()):
         if path.name not in _NOT_IN_BUNDLE:
-            _link_or_copy(path, folder / path.name)
-    manifest = manifest_of(release, variant, folder)
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-    (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+            link_or_copy(path, folder / path.name)
+    write_json(folder / MANIFEST_NAME, manifest_of(release, variant, folder), sort_keys=True)
     open_bundle(folder, verify=True)
-
-
-def _link_or_copy(source: Path, place: Path) -> None:
-    try:
-        os.link(source, place)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, place)
 
 
 def _entries(release: Release) -> dict[str, dict[str, Any]]:
@@ -175,14 +180,8 @@ def _entries(release: Release) -> dict[str, dict[str, Any]]:
     }
 
 
-def _keep_words(
-    context: StageContext,
-    release: Release,
-    pages: dict[str, str],
-    files: tuple[str, ...],
-    to: str,
-) -> tuple[str, ...]:
-    """Keep pages and manifests in the artifact, drop the weights; give the delivered paths."""
+def _keep_words(context: StageContext, release: Release, pages: Mapping[str, str]) -> None:
+    """Keep pages and manifests in the artifact, drop the weights."""
     for name, text in pages.items():
         (context.work / name).write_text(text, encoding="utf-8")
     for variant in release.records:
@@ -191,4 +190,30 @@ def _keep_words(
         kept.parent.mkdir(exist_ok=True)
         shutil.copyfile(context.work / "bundles" / name / "manifest.json", kept)
     shutil.rmtree(context.work / "bundles")
-    return tuple((Path(to) / file).as_posix() for file in files)
+
+
+def _outside(delivered: Mapping[str, str], parcel: Parcel, home: Path, to: str) -> dict[str, str]:
+    """Give what must stay as it was delivered, by its path from the recipe's folder.
+
+    Several recipes may publish into one folder: its pages are those of the release that came last
+    and its index is everybody's, so these need only be there.
+    """
+    from lofi_engine.publishing.folder import INDEX_NAME
+
+    found = {INDEX_NAME: "", **delivered}
+    for file in delivered:
+        if file in parcel.pages:
+            found[file] = ""
+        elif file.endswith(".json"):  # a manifest holds measured figures
+            found[file] = content_hash(home / to / file)
+    return {(Path(to) / file).as_posix(): digest for file, digest in sorted(found.items())}
+
+
+def _warn_of_absolute_paths(context: StageContext, settings: Settings) -> None:
+    from lofi_engine.publishing.facts import absolute_paths
+
+    for path in absolute_paths("\n".join([settings.recipe_text, *settings.changes])):
+        context.warn(
+            f"the recipe names '{path}' and is published as it is written - "
+            "write the path relative to the recipe if it should stay yours"
+        )

@@ -6,7 +6,6 @@ distance from float32, and the oldest ONNX Runtime that loads it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from lofi_engine.errors import StageError
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_runtime.atomic import read_json, write_json
 
 if TYPE_CHECKING:
     from lofi_engine.quantization.work import Bundle
@@ -69,8 +69,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
             context.emit(before + stored, total, "graphs", message)
 
         record = build_variant(name, variant, bundle, folder, report)
-        text = json.dumps(record, indent=1) + "\n"
-        (folder / RECORD_FILE).write_text(text, encoding="utf-8")
+        write_json(folder / RECORD_FILE, record)
         facts[name] = record["total_bytes"]
     return Outcome(
         facts={"total_bytes": facts},
@@ -82,7 +81,7 @@ def _read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the export's graphs and other files, as its record lists them."""
     if not path.is_file():
         raise StageError(f"quantize: {path} is missing", hint="run the export stage again")
-    listing = json.loads(path.read_text(encoding="utf-8"))
+    listing = read_json(path)
     return tuple(graph["file"] for graph in listing["graphs"]), tuple(listing["files"])
 
 

@@ -5,7 +5,6 @@ Leaves `split.json`: {train: [...], validation: [...], by: "style" or "overall"}
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lofi_engine.data.rows import accepted_rows
 from lofi_engine.data.splitting import Item, Split, split_tracks
 from lofi_engine.recipe.model import Recipe
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_runtime.atomic import write_json
 
 VERSION = 1
 
@@ -49,8 +49,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     split = split_tracks(items, settings.holdout_share, context.seed)
     _tell(context, split, settings.holdout_share)
     content = {"train": split.train, "validation": split.validation, "by": split.by}
-    text = json.dumps(content, indent=1)
-    (context.work / "split.json").write_text(text + "\n", encoding="utf-8")
+    write_json(context.work / "split.json", content)
     context.emit(len(items), len(items), "tracks")
     return Outcome(
         facts={

@@ -27,7 +27,7 @@ function M.parse(words)
     if not key then
       table.insert(prompt, word)
     elseif not keys[key] then
-      local hint = require("lofi.nearest").hint(key, vim.tbl_keys(keys))
+      local hint = require("lofi.nearest").hint(key, require("lofi.completion").keys())
       return ("'%s' is not a setting of a track; %s"):format(key, hint)
     elseif options[keys[key].param] ~= nil then
       return ("'%s' is given twice"):format(key)

@@ -3,12 +3,13 @@
 --- What the connected server says about its limits wins; the lists here serve before there is one.
 local M = {}
 
---- Each `key=value` of the command: the parameter it sets, and whether that is a number.
+--- Each `key=value` of the command: the parameter it sets, whether that is a number, and the feature
+--- a server must have for it to mean anything.
 M.KEYS = {
   backend = { param = "backend" },
   duration = { param = "duration_sec", number = true },
   guidance = { param = "guidance_scale", number = true },
-  lora = { param = "lora" },
+  lora = { param = "lora", feature = "lora" },
   lyrics = { param = "lyrics" },
   precision = { param = "precision" },
   priority = { param = "priority" },
@@ -42,6 +43,18 @@ function M.style_ids()
   end
   table.sort(ids)
   return ids
+end
+
+--- Return the keys that can be used: all but those the connected server, or none, has no feature for.
+---@return string[] sorted
+function M.keys()
+  local features = (require("lofi.runtime").capabilities() or {}).features or {}
+  local keys = vim.tbl_filter(function(key)
+    local feature = M.KEYS[key].feature
+    return not feature or features[feature] == true
+  end, vim.tbl_keys(M.KEYS))
+  table.sort(keys)
+  return keys
 end
 
 --- Return what a value may be, as the connected server tells it.
@@ -87,8 +100,7 @@ function M.complete(word, line)
   end
   local unused = vim.tbl_filter(function(known)
     return not line:find("%s" .. known .. "=")
-  end, vim.tbl_keys(M.KEYS))
-  table.sort(unused)
+  end, M.keys())
   return vim.tbl_map(function(known)
     return known .. "="
   end, starting_with(word, unused))

@@ -121,6 +121,22 @@ local function settle_backend(settings)
   settings.backend = nil
 end
 
+--- Make `model.source` an absolute folder; take it out where it is none, and say so.
+---@param model lofi.ModelConfig
+---@return string? notice
+local function settle_source(model)
+  local wanted = model.source
+  if not wanted then
+    return
+  end
+  model.source = vim.fn.expand(wanted)
+  if model.source:sub(1, 1) ~= "/" then
+    model.source = nil
+    return ("'model.source': \"%s\" is not used: it must be a bundle's folder, absolute or with ~; "
+      .. "pulling a model by its name comes later"):format(wanted)
+  end
+end
+
 local current
 
 --- Return the settings in force.
@@ -145,7 +161,7 @@ end
 ---
 --- Raises an error naming every key that is unknown or holds a wrong value; nothing changes then.
 ---@param opts? lofi.Config
----@return string[] notices one line each, about old keys
+---@return string[] notices one line each, about old keys and what has no effect
 ---@return string[] restarts the changed keys that a running server keeps its old values of
 function M.set(opts)
   if opts ~= nil and type(opts) ~= "table" then
@@ -162,6 +178,10 @@ function M.set(opts)
   local settings = vim.tbl_deep_extend("force", defaults_of(FIELDS), wanted)
   settings.socket = settings.socket and vim.fn.expand(settings.socket) or default_socket()
   settle_backend(settings)
+  notices[#notices + 1] = settle_source(settings.model)
+  if settings.model.lora then
+    table.insert(notices, "'model.lora' has no effect until the runtime plays adapters")
+  end
   current = settings
   local restarts = {}
   collect_restarts(FIELDS, before, settings, "", restarts)

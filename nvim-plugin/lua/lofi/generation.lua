@@ -30,6 +30,16 @@ local function fail(job, err)
   finish(job, err)
 end
 
+--- Say what of the options this server cannot do, or nothing.
+---@param options lofi.GenerateOptions
+---@param features table what the server can do
+---@return lofi.Error?
+local function unsupported(options, features)
+  if options.lora ~= nil and not features.lora then
+    return { name = "NOT_SUPPORTED", message = "lora: this runtime plays no adapters yet; leave it out" }
+  end
+end
+
 --- Fill what the caller left out from the settings.
 ---@param options lofi.GenerateOptions
 ---@param features table what the server can do
@@ -65,7 +75,12 @@ function M.start(options, callback)
     if refusal then
       return fail(job, refusal)
     end
-    local params = params_from(options, runtime.capabilities().features or {})
+    local features = runtime.capabilities().features or {}
+    local problem = unsupported(options, features)
+    if problem then
+      return fail(job, problem)
+    end
+    local params = params_from(options, features)
     runtime.request("generate", params, function(err, answer)
       if not err and (type(answer) ~= "table" or type(answer.track_id) ~= "string") then
         err = { name = "BAD_FRAME", message = "lofi-runtime accepted the track without naming it" }

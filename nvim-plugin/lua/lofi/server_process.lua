@@ -63,9 +63,8 @@ local function arguments()
   if settings.threads then
     vim.list_extend(args, { "--threads", tostring(settings.threads) })
   end
-  local bundle = vim.fn.expand(settings.model.source or "")
-  if bundle:sub(1, 1) == "/" then
-    vim.list_extend(args, { "--bundle", bundle })
+  if settings.model.source then
+    vim.list_extend(args, { "--bundle", settings.model.source })
   end
   return args
 end

@@ -19,7 +19,7 @@
 ---@class (exact) lofi.ModelConfig
 ---@field backend? lofi.Backend
 ---@field source? string a bundle's folder (absolute, or with `~`), used instead of the installed ones
----@field lora? string adapter
+---@field lora? string adapter; without effect until the runtime plays them
 ---@field precision? "auto"|"fp16"|"int8"|"int8-fast"|"int4"
 
 ---@alias lofi.Backend "procedural"|"ace_step"
@@ -34,7 +34,7 @@
 ---@field priority? "normal"|"high"
 ---@field backend? lofi.Backend
 ---@field precision? string
----@field lora? string
+---@field lora? string refused until the runtime plays adapters
 ---@field inference_steps? integer
 ---@field scheduler? "euler"|"heun"|"pingpong"
 ---@field guidance_scale? number
@@ -68,6 +68,7 @@
 ---| "PROTOCOL_MISMATCH" # plugin and server are of different versions
 ---| "GENERATION_CANCELLED"
 ---| "NOT_GENERATING"    # nothing to cancel
+---| "NOT_SUPPORTED"     # the runtime cannot do this yet
 
 ---@alias lofi.Callback fun(err: lofi.Error?, result: any)
 

@@ -6,7 +6,14 @@
     guidance          CFG, APG, CFG-zero-star, double condition
     denoise           the loop over a `velocity(latents, timestep, conditioning)` callable
     decode            latents to a waveform, in pieces
-    loudness, master  48 kHz, exact duration, loudness, peaks, fades
+    resample          from one sample rate to another
+    master            48 kHz, exact duration, the loudness of every track, fades
 
 The networks are callables: the runtime passes ONNX sessions, the engine torch modules.
 """
+
+from __future__ import annotations
+
+VERSION: int = 1
+"""Raise it when the same latents or request would render to other samples (denoising, decoding,
+mastering): what was rendered before is then made anew."""

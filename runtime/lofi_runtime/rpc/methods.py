@@ -99,10 +99,17 @@ def generate(runtime: Runtime, client: Connection, params: Params) -> Answer:
     return Answer(told | {"status": status, "position": runtime.jobs.position(job)})
 
 
-def cancel(runtime: Runtime, _client: Connection, params: Params) -> Answer:
-    """Stop a track; a finished or unknown one is no error."""
-    outcome = runtime.jobs.cancel(params["track_id"])
-    return Answer({"cancelled": outcome.cancelled, "was_generating": outcome.was_generating})
+def cancel(runtime: Runtime, client: Connection, params: Params) -> Answer:
+    """Withdraw the client from a track, which stops it unless others wait for it too.
+
+    A finished, unknown or somebody else's track is no error.
+    """
+    outcome = runtime.jobs.cancel(params["track_id"], client.number)
+    told = {"cancelled": outcome.cancelled, "was_generating": outcome.was_generating}
+    withdrawn = outcome.withdrawn
+    if withdrawn is None:
+        return Answer(told)
+    return Answer(told, then=lambda: runtime.tell_one(client, "generation_cancelled", withdrawn))
 
 
 def queue_status(runtime: Runtime, _client: Connection, _params: Params) -> Answer:

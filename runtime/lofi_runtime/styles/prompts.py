@@ -65,6 +65,11 @@ def style_tags(style: Style, prompt: str, seed: int) -> str:
     return join_tags(added)
 
 
+def typical_tags(style: Style) -> str:
+    """Give a style's tags without chance: what it always has, then the most typical, no tempo."""
+    return join_tags(tag for category in COUNTS for tag in _choose(style, category, None))
+
+
 def describe_unknown(tempo_bpm: float, *, vocals: str | None = None) -> str:
     """Write the little that is known of a track without a style: tempo and voice."""
     return join_tags([UNKNOWN_GENRE, *tempo_tags(tempo_bpm), vocals or INSTRUMENTAL])
@@ -91,13 +96,13 @@ def join_tags(tags: object) -> str:
     return ", ".join(dict.fromkeys(tag for tag in trimmed if tag))
 
 
-def _choose(style: Style, category: str, seed: int) -> list[str]:
+def _choose(style: Style, category: str, seed: int | None) -> list[str]:
+    """Choose a category's tags: at random by `seed`, or the first ones listed for None."""
     tags = style.tags[category]
     fixed = [tag for tag in tags if tag in style.always]
-    others = sorted(
-        (tag for tag in tags if tag not in fixed),
-        key=lambda tag: draw(seed, style.id, category, tag),
-    )
+    others = [tag for tag in tags if tag not in fixed]
+    if seed is not None:
+        others.sort(key=lambda tag: draw(seed, style.id, category, tag))
     picked = {*fixed, *others[: max(0, COUNTS[category] - len(fixed))]}
     return [tag for tag in tags if tag in picked]
 

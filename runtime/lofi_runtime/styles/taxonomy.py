@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lofi_runtime.errors import StyleError
 from lofi_runtime.shared_data import shared_folder
+from lofi_runtime.styles.plain_yaml import read_plain_yaml
 
 CATEGORIES = (
     "genre", "mood", "instruments", "tempo", "production", "atmosphere", "vocal_type",
@@ -124,24 +123,14 @@ def find_style(styles: Mapping[str, Style], style_id: str, wanted_by: str = "") 
     raise StyleError([f"{prefix}there is no style '{style_id}' - {what_to_do}"])
 
 
-def vocabulary(styles: Mapping[str, Style]) -> Mapping[str, tuple[str, ...]]:
-    """Collect every tag of a taxonomy by category, sorted, tempo left out."""
-    return {
-        category: tuple(sorted({tag for style in styles.values() for tag in style.tags[category]}))
-        for category in TAG_CATEGORIES
-    }
-
-
 def _read_file(file: Path, problems: list[str]) -> Iterable[Style]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content, found = read_plain_yaml(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
         problems.append(f"{file.name}: not UTF-8 text")
         return
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problems.append(f"{file.name}{at}: not YAML: {getattr(error, 'problem', error)}")
+    if found:
+        problems.extend(f"{file.name}:{fault}" for fault in found)
         return
     if not isinstance(content, dict) or set(content) != {"group", "styles"}:
         problems.append(f"{file.name}: expected the two keys 'group' and 'styles'")
@@ -154,10 +143,10 @@ def _read_file(file: Path, problems: list[str]) -> Iterable[Style]:
         problems.append(f"{file.name}: styles: expected a list")
         return
     for number, entry in enumerate(entries):
-        found = list(_faults(entry))
+        faults = list(_faults(entry))
         name = entry.get("id", f"styles[{number}]") if isinstance(entry, dict) else number
-        problems.extend(f"{file.name}: {name}: {fault}" for fault in found)
-        if not found:
+        problems.extend(f"{file.name}: {name}: {fault}" for fault in faults)
+        if not faults:
             yield _style(entry, group)
 
 

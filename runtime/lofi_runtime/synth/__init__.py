@@ -13,6 +13,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+VERSION: int = 2
+"""Raise it when the same request would sound or be described differently: what was made before is
+then made anew."""
+
 if TYPE_CHECKING:
     from lofi_runtime.synth.backend import ProceduralBackend
     from lofi_runtime.synth.composition import compose
@@ -33,6 +37,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "VERSION",
     "Key",
     "Note",
     "ProceduralBackend",

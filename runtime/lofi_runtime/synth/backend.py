@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from lofi_runtime.backend import Audio, Progress, Request
+from lofi_runtime.pipeline.lyrics import is_instrumental
+from lofi_runtime.synth import VERSION
 from lofi_runtime.synth.composition import compose
-from lofi_runtime.synth.vocabulary import STYLE_DEFAULTS
+from lofi_runtime.synth.defaults import style_wishes
 
 
 class ProceduralBackend:
@@ -12,7 +14,7 @@ class ProceduralBackend:
 
     type = "procedural"
     name = "Procedural synthesiser"
-    model_version = "procedural 1"
+    model_version = f"procedural {VERSION}"
     min_duration_sec = 5
     max_duration_sec = 600
 
@@ -39,9 +41,9 @@ class ProceduralBackend:
 
 def _warnings(request: Request) -> tuple[str, ...]:
     warnings = []
-    if request.lyrics.strip() not in ("", "[Instrumental]", "[instrumental]"):
+    if not is_instrumental(request.lyrics):
         warnings.append("lyrics ignored: the procedural synthesiser cannot sing words")
-    if request.style and request.style.upper() not in STYLE_DEFAULTS:
+    if request.style and style_wishes(request.style) is None:
         warnings.append(
             f"style '{request.style}' is unknown to the procedural synthesiser; ignored"
         )

@@ -17,12 +17,13 @@ from lofi_runtime.synth.arrangement import (
     choose_textures,
     total_bars,
 )
+from lofi_runtime.synth.defaults import expand
 from lofi_runtime.synth.draws import generator, pick
 from lofi_runtime.synth.harmony import Chord, choose_key, choose_progression, tonic_chord
 from lofi_runtime.synth.melody import Motif, choose_motif, write_phrase
 from lofi_runtime.synth.rhythm import Groove, choose_groove, drum_part
 from lofi_runtime.synth.score import BEATS_PER_BAR, Key, Note, Score, Section
-from lofi_runtime.synth.words import TEMPO_LIMITS_BPM, Wishes, expand
+from lofi_runtime.synth.words import TEMPO_LIMITS_BPM, Wishes
 
 _LEAD_SECTIONS = ("A", "B", "C")
 

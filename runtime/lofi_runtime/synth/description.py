@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lofi_runtime.synth.score import PITCH_NAMES, Score
+from lofi_runtime.styles.prompts import join_tags, tempo_tags
+from lofi_runtime.synth.score import Score
 
-_TEMPO_TAGS = (
-    (64.0, "very slow tempo"),
-    (75.0, "slow tempo"),
-    (82.0, "laid-back tempo"),
-    (88.0, "medium tempo"),
-    (96.0, "groovy tempo"),
-    (108.0, "upbeat tempo"),
-)
 _KIT_TAGS = {
     "boom bap": "boom bap drums",
     "brushes": "brushed drums",
@@ -27,6 +20,21 @@ _HAND_DRUMS = {
     "shaker": "shaker",
 }
 _VOICED = ("humming", "chopped vocals")
+_TAGS = {
+    "happy": "joyful",
+    "bells": "soft bells",
+    "chiptune lead": "chiptune leads",
+    "sub bass": "synth bass",
+    "shaker": "shakers",
+    "rain": "rain ambience",
+    "ocean": "ocean waves",
+    "cafe": "coffee shop",
+    "night": "late night",
+    "city": "urban",
+    "morning": "morning light",
+}
+"""The words of prompts for what the synthesiser calls otherwise."""
+_PRODUCTION_TEXTURES = ("vinyl crackle", "tape hiss", "rain")
 
 
 def describe(score: Score) -> dict[str, Any]:
@@ -35,8 +43,8 @@ def describe(score: Score) -> dict[str, Any]:
     Keys: `tempo_bpm` (float), `key` ("A minor"), `mood`, `moods`, `genre`, `style`,
     `instruments` (those that play, percussion included), `drums` (a tag or ""), `textures`,
     `themes`, `vocal_type`, `duration_sec`, `seed`, `sections` [{name, start_sec, duration_sec}],
-    `prompt` (tags in the order genre, mood, instruments, tempo, key, production, atmosphere,
-    vocal type) and `lyrics` ("[Instrumental]").
+    `prompt` (the words and the order of `lofi_runtime.styles.prompts`, with the key behind the
+    tempo) and `lyrics` ("[Instrumental]").
     """
     hands = dict.fromkeys(
         _HAND_DRUMS[note.instrument] for note in score.notes if note.instrument in _HAND_DRUMS
@@ -53,12 +61,12 @@ def describe(score: Score) -> dict[str, Any]:
         *score.moods[:2],
         *instruments,
         drums or "no drums",
-        f"{score.tempo_bpm:g} bpm",
-        _tempo_tag(score.tempo_bpm),
-        _key_tag(score),
+        *tempo_tags(score.tempo_bpm),
+        score.key.name,
         *_production(score),
+        *(name for name in textures if name in _PRODUCTION_TEXTURES),
         *score.themes,
-        *textures,
+        *(name for name in textures if name not in _PRODUCTION_TEXTURES),
         *(voiced or [vocal_type]),
     ]
     return {
@@ -79,17 +87,9 @@ def describe(score: Score) -> dict[str, Any]:
             {"name": s.name, "start_sec": s.start_bar * bar_sec, "duration_sec": s.bars * bar_sec}
             for s in score.sections
         ],
-        "prompt": ", ".join(dict.fromkeys(tag for tag in tags if tag)),
+        "prompt": join_tags(_TAGS.get(tag, tag) for tag in tags),
         "lyrics": "[Instrumental]",
     }
-
-
-def _key_tag(score: Score) -> str:
-    return f"{PITCH_NAMES[score.key.tonic]} {score.key.mode}"
-
-
-def _tempo_tag(tempo_bpm: float) -> str:
-    return next((tag for limit, tag in _TEMPO_TAGS if tempo_bpm < limit), "uptempo")
 
 
 def _production(score: Score) -> list[str]:
@@ -97,7 +97,7 @@ def _production(score: Score) -> list[str]:
     if score.sound.reverb_share > 0.3:
         tags.append("reverb heavy")
     if score.sound.wow_cents > 7.0:
-        tags.append("wow and flutter")
+        tags.append("tape wobble")
     if score.sound.cutoff_hz < 6000.0:
         tags.append("filtered")
     if score.sound.duck > 0.4:

@@ -114,8 +114,11 @@ def choose_key(wishes: Wishes, rng: np.random.Generator) -> Key:
             minor_share = 0.92
         elif mood in _MAJOR_MOODS:
             minor_share = 0.08
-    mode = "minor" if chance(rng, minor_share) else "major"
-    return Key(tonic if wishes.tonic is None else wishes.tonic, wishes.mode or mode)
+    is_minor = chance(rng, minor_share)
+    modes = wishes.modes or ("minor", "major")
+    fitting = [mode for mode in modes if Key(tonic, mode).is_minor == is_minor]
+    mode = wishes.mode or pick(rng, fitting or modes)
+    return Key(tonic if wishes.tonic is None else wishes.tonic, mode)
 
 
 def choose_progression(key: Key, rng: np.random.Generator, *, home: bool) -> tuple[Chord, ...]:

@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lofi_runtime.backend import SAMPLE_RATE
-from lofi_runtime.loudness import integrated_loudness, limit
+from lofi_runtime.loudness import to_target
 from lofi_runtime.synth.voices.common import as_samples
 
 Samples = npt.NDArray[np.float32]
 
-TARGET_LUFS = -16.0
-CEILING = 10.0 ** (-1.3 / 20.0)
+_PEAK_WITHOUT_LOUDNESS = 0.25
 _CHUNK = 1 << 18
 _ROOM_STEP = 4
 
@@ -197,18 +196,10 @@ def tone(bus: Samples, cutoff_hz: float) -> None:
 
 
 def master(bus: Samples) -> None:
-    """Bring `bus` to `TARGET_LUFS` with peaks below -1 dBFS, in place."""
-    for _ in range(2):
-        measured = integrated_loudness(bus)
-        if measured <= -70.0:
-            peak = float(np.abs(bus).max(initial=0.0))
-            bus *= np.float32(0.25 / peak if peak > 1e-6 else 1.0)
-            break
-        wanted = TARGET_LUFS - measured
-        if abs(wanted) < 0.1:
-            break
-        bus *= np.float32(10.0 ** (wanted / 20.0))
-        limit(bus, CEILING)
+    """Bring `bus` to the loudness of every track, in place; one too short to have any to a peak."""
+    if not to_target(bus):
+        peak = float(np.abs(bus).max(initial=0.0))
+        bus *= np.float32(_PEAK_WITHOUT_LOUDNESS / peak if peak > 1e-6 else 1.0)
 
 
 def fade(bus: Samples, in_sec: float, out_sec: float) -> None:

@@ -41,7 +41,8 @@ _MIX_STEPS = ("width and room", "ducking", "tape", "drums", "textures", "tone", 
 def render(score: Score, progress: Progress | None = None) -> npt.NDArray[np.float32]:
     """Return the sound of `score`, float32 (2, duration_sec * 48000).
 
-    Loudness is -16 LUFS within 1, peaks stay below -1 dBFS, both ends are faded.
+    Loudness is `TARGET_LUFS` within 1, peaks stay below `PEAK_DBFS` (of `lofi_runtime.loudness`),
+    both ends are faded.
 
     Args:
         score: what to play.

@@ -26,6 +26,7 @@ class Wishes:
         tempo_bpm: lowest and highest tempo wanted.
         tonic: pitch class, 0 is C.
         mode: "major", "minor", "dorian", "lydian" or "mixolydian".
+        modes: what to choose from where no mode is named; only a style says this.
         genre: the first genre named.
         moods: in order of mention, as are the other tuples.
         instruments: pitched ones.
@@ -40,6 +41,7 @@ class Wishes:
     tempo_bpm: tuple[float, float] | None = None
     tonic: int | None = None
     mode: str | None = None
+    modes: tuple[str, ...] = ()
     genre: str | None = None
     moods: tuple[str, ...] = ()
     instruments: tuple[str, ...] = ()
@@ -74,7 +76,7 @@ def read(text: str) -> Wishes:
     refused: set[str] = set()
     for clause in re.split(r"[,.;:!?|/\n\r\t、。，()\[\]]+", _spaced(plain)):
         _read_clause(clause, found, refused)
-    wished: dict[str, Any] = {name: tuple(dict.fromkeys(found.get(name, ()))) for name in _LISTS}
+    wished: dict[str, Any] = {name: tuple(dict.fromkeys(found.get(name, ()))) for name in LISTS}
     named_mode = found.get("mode", [None])[0]
     wishes = Wishes(
         tempo_bpm=tempo or _worded_tempo(found),
@@ -90,51 +92,13 @@ def read(text: str) -> Wishes:
     return wishes
 
 
-def expand(prompt: str, style: str = "") -> Wishes:
-    """Return the wishes of a prompt with its style's, themes' and genre's defaults beneath.
+LISTS = ("moods", "instruments", "percussion", "textures", "themes", "sounds")
+"""The fields of `Wishes` that hold what was mentioned, in order."""
 
-    A style's instruments are wishes in full; those of themes and genres only fill an empty list.
-    """
-    wishes = read(prompt).over(read(v.STYLE_DEFAULTS.get(style.upper(), "")))
-    for theme in wishes.themes:
-        wishes = _fill(wishes, read(v.THEME_DEFAULTS[theme]))
-    genre = wishes.genre or _implied_genre(wishes)
-    wishes = replace(_fill(wishes, read(v.GENRE_DEFAULTS[genre])), genre=genre)
-    return _without_refused(wishes)
-
-
-_LISTS = ("moods", "instruments", "percussion", "textures", "themes", "sounds")
 _NEGATORS = frozenset(
     ("no", "without", "sans", "minus", "zero", "dont", "don't", "remove", "non", "not")
 )
 _BREAKERS = frozenset(("but", "with", "just", "only", "please", "plus", "yes", "instead"))
-
-
-def _fill(wishes: Wishes, defaults: Wishes) -> Wishes:
-    keep_mine: dict[str, Any] = {"moods": wishes.moods, "instruments": wishes.instruments}
-    merged = wishes.over(defaults)
-    return replace(merged, **{name: mine for name, mine in keep_mine.items() if mine})
-
-
-def _implied_genre(wishes: Wishes) -> str:
-    if "chiptune lead" in wishes.instruments:
-        return "chiptune lofi"
-    if wishes.tempo_bpm and wishes.tempo_bpm[0] >= 108:
-        return "lofi house"
-    if wishes.kit == "house":
-        return "lofi house"
-    return "lofi hip hop"
-
-
-def _without_refused(wishes: Wishes) -> Wishes:
-    kept: dict[str, Any] = {
-        name: tuple(item for item in getattr(wishes, name) if item not in wishes.refused)
-        for name in _LISTS
-    }
-    kit = None if "drums" in wishes.refused or wishes.kit in wishes.refused else wishes.kit
-    if "drums" in wishes.refused:
-        kept["percussion"] = ()
-    return replace(wishes, kit=kit, **kept)
 
 
 def _wanted(wishes: Wishes) -> frozenset[str]:

@@ -15,6 +15,7 @@ def test_the_written_recipe_loads_and_is_named_after_its_file(tmp_path, capsys):
     recipe = load_recipe(path)
     assert recipe.name == "rainy-nights"
     assert recipe.publish.to == "published"
+    assert set(recipe.measure.max_distance.bounds) == set(recipe.variants)
     assert recipe.base.model == "builtin:tiny"
 
 
@@ -45,7 +46,7 @@ def test_its_suggestions_load_when_taken(tmp_path):
     lines = path.read_text().split("\n\n", 1)
     for marked, plain in {
         "    # - path": "    - path", "    #   ledger": "      ledger", "  # lyric": "  lyric",
-        "  # int8-small": "  int8-small", "  # max_distance": "  max_distance",
+        "  # int8-small": "  int8-small",
     }.items():  # fmt: skip
         assert marked in lines[1]
         lines[1] = lines[1].replace(marked, plain)

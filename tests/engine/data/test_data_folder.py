@@ -32,6 +32,35 @@ def test_links_in_a_circle_end(tmp_path):
     }
 
 
+def test_a_link_to_itself_is_listed(tmp_path):
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    assert [file.relative for file in walk(tmp_path, "raw")] == ["loop.wav"]
+
+
+def test_a_subfolder_that_cannot_be_read_is_refused_by_name_and_ends_nothing(tmp_path, monkeypatch):
+    for name in ("a.wav", "closed/b.wav", "open/c.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scan = os.scandir
+
+    def refuse(place):
+        if str(place).endswith("closed") or place == closed_too:
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    closed_too = None
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = {file.relative: file.refusal for file in walk(tmp_path, "raw")}
+    assert found == {
+        "a.wav": "",
+        "closed": "a folder that cannot be read: Permission denied",
+        "open/c.wav": "",
+    }
+    closed_too = str(tmp_path)
+    with pytest.raises(StageError, match="'raw' cannot be read: Permission denied - make it"):
+        walk(tmp_path, "raw")
+
+
 def test_texts_beside_a_track_come_with_it(tmp_path):
     (tmp_path / "a.wav").touch()
     (tmp_path / "a_prompt.txt").write_bytes(b"\xef\xbb\xbfcalm, piano")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from lofi_engine.data.ledger import Entry, Ledger, LedgerError, read_ledger
+from lofi_engine.data.ledger import Entry, LedgerError, read_ledger
 from lofi_engine.data.license import SYNTHESISED, judge, tidy_license
 from lofi_engine.recipe.model import Licenses
 from lofi_runtime.shared_data import shared_folder
@@ -95,18 +95,21 @@ def test_what_is_not_a_ledger_says_why(tmp_path):
         read_ledger(tmp_path / "gone.json")
 
 
-def test_entries_are_found_by_path_or_by_a_name_that_is_alone():
-    entries = [
-        Entry(name, "own", "cc0", None, ()) for name in ("a.wav", "deep/b.wav", "c.wav", "d.wav")
-    ]
-    ledger = Ledger(
-        "sources.json", entries, ["deep/a.wav", "deep/b.wav", "b.wav", "x/c.wav", "y/c.wav"]
-    )
-    assert ledger.find("deep/a.wav") == entries[0]
-    assert ledger.find("deep/b.wav") == entries[1]
-    assert ledger.find("b.wav") is None
-    assert ledger.find("x/c.wav") is None
-    assert ledger.unused() == ("c.wav", "d.wav")
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[NaN]", "ledger sources.json: not JSON: NaN is not a number"),
+        ('["\\ud800"]', "ledger sources.json: holds half of a surrogate pair"),
+        ("[" * 100_000, "ledger sources.json: not JSON: "),
+    ],
+)
+def test_what_json_allows_and_no_ledger_can_mean_is_a_fault(tmp_path, text, fault):
+    assert faults(tmp_path, text)[0].startswith(fault)
+
+
+def test_a_cost_beyond_all_numbers_is_a_fault(tmp_path):
+    text = json.dumps([TEMPLATE]).replace("75.0", "1e999")
+    assert "inf is greater than the maximum" in faults(tmp_path, text)[0]
 
 
 def test_licence_names_are_written_many_ways():

@@ -92,6 +92,47 @@ def test_a_unit_is_whole_or_not_there(tmp_path):
     assert load_unit(unit) is None
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "there is not enough memory to prepare it"),
+        (ValueError("/home/ann/x"), "cannot be prepared (ValueError)"),
+        (ZeroDivisionError("division by zero"), "cannot be prepared (ZeroDivisionError)"),
+        (OSError(5, "Input/output error"), "cannot be prepared (OSError)"),
+    ],
+)
+def test_whatever_reading_a_file_raises_refuses_that_file(tmp_path, monkeypatch, error, reason):
+    def fail(*_args: object, **_named: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lofi_engine.data.prepare.decode", fail)
+    (tmp_path / "0.wav").write_bytes(b"sound")
+    ((job, unit),) = jobs(tmp_path, 1)
+    assert prepare(job, unit) == Prepared(reasons=(reason,))
+    assert [path.name for path in tmp_path.iterdir()] == ["0.wav"]  # so another run tries again
+
+
+def test_while_writing_the_disk_ends_the_run_and_all_else_refuses(tmp_path, monkeypatch):
+    import soundfile
+
+    soundfile.write(tmp_path / "0.wav", tune(5.0, 44_100, seed=1), 44_100)
+    ((job, unit),) = jobs(tmp_path, 1)
+
+    def writing_raises(error: Exception) -> None:
+        def fail(*_args: object) -> None:
+            raise error
+
+        monkeypatch.setattr("lofi_engine.audio.write.write_track", fail)
+
+    for disk in (OSError(28, "No space left on device"), soundfile.LibsndfileError(2)):
+        writing_raises(disk)
+        with pytest.raises(type(disk)):
+            prepare(job, unit)
+    writing_raises(MemoryError())
+    assert prepare(job, unit).reasons == ("there is not enough memory to prepare it",)
+    assert [path.name for path in tmp_path.iterdir()] == ["0.wav"]
+
+
 def test_a_units_key_depends_on_content_and_limits_not_on_the_place(tmp_path):
     job = FileJob(tmp_path / "a.wav", "abc", QUALITY)
     assert job_key(job) == job_key(FileJob(Path("elsewhere.wav"), "abc", QUALITY))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lofi_engine.measuring.distance import latent_distance, summarise
+from lofi_engine.measuring.distance import largest_distance, latent_distance, summarise
 
 
 def latents(seed, scale=1.0):
@@ -45,6 +45,32 @@ def test_a_tiny_difference_is_not_lost_in_float32():
     found[0, 0, 0, 0] += np.float32(1e-4)
     expected = 1e-4 / np.sqrt(reference.size) / np.std(reference.astype(np.float64))
     assert latent_distance(found, reference) == pytest.approx(expected, rel=0.01)
+
+
+def test_the_largest_distance_is_that_of_the_one_value_furthest_off():
+    reference = latents(1)
+    found = reference.copy()
+    found.flat[7] += np.float32(3)
+    expected = 3 / np.std(reference.astype(np.float64))
+    assert largest_distance(found, reference) == pytest.approx(expected, rel=1e-5)
+    assert largest_distance(reference, reference) == 0.0
+
+
+@pytest.mark.parametrize("distance", [latent_distance, largest_distance])
+def test_the_distance_to_a_constant_reference_is_the_plain_difference(distance):
+    constant = np.full((1, 2, 3), 0.1, np.float32)
+    assert distance(constant, constant) == 0.0
+    assert distance(constant + np.float32(0.5), constant) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("distance", [latent_distance, largest_distance])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("which", ["found", "reference", "both"])
+def test_the_distance_of_what_is_no_number_is_none_either(distance, value, which):
+    pair = {"found": latents(1), "reference": latents(2)}
+    for name in pair if which == "both" else (which,):
+        pair[name].flat[3] = value
+    assert not np.isfinite(distance(**pair))
 
 
 def test_the_summary_has_mean_maximum_and_each_to_six_digits():

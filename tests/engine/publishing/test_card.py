@@ -73,6 +73,21 @@ def test_the_recipe_is_in_the_card_as_written_with_its_hash():
     assert ", commit" not in model_card(make_release())
 
 
+def test_what_was_run_otherwise_than_the_recipe_says_stands_before_its_text():
+    card = model_card(make_release(changes=("--set training.steps=60", "--set seed=7")))
+    said = card.split("## Recipe\n")[1]
+    assert "Run with changes, which hold where the text says otherwise:" in said
+    assert said.index("- `--set training.steps=60`\n- `--set seed=7`\n") < said.index("```yaml")
+    assert "Run with changes" not in model_card(make_release())
+
+
+def test_a_rehearsal_says_so_in_its_first_line():
+    card = model_card(make_release(is_rehearsal=True, changes=("a rehearsal: small",)))
+    first = card.split("---\n", 2)[2].split("\n")[1]
+    assert first.startswith("> **This is a rehearsal:**")
+    assert "rehearsal" not in model_card(make_release())
+
+
 def test_name_version_and_description_open_the_card():
     card = model_card(make_release())
     assert "# lofi-small 0.1.0\n\nSmall beats.\n" in card

@@ -7,7 +7,14 @@ import pytest
 
 from lofi_engine.data.rows import LEDGER_NAME, Row, write_rows
 from lofi_engine.hashing import hash_file
-from lofi_engine.publishing.facts import attributions, git_revision, ledger_sums
+from lofi_engine.publishing.facts import (
+    absolute_paths,
+    attributions,
+    git_revision,
+    ledger_sums,
+    published_base,
+)
+from lofi_engine.recipe.model import Base
 from tests.support.releases import RECIPE, make_release
 
 ROWS = (
@@ -61,6 +68,62 @@ def test_the_commit_of_the_recipe_s_repository_is_found_from_below(tmp_path):
     found = git_revision(tmp_path / "recipes")
     assert len(found) == 40
     assert set(found) <= set("0123456789abcdef")
+
+
+def test_a_commit_that_is_not_what_lies_there_is_dirty(tmp_path):
+    git(tmp_path, "init", "--quiet")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("seed: 1\n")
+    git(tmp_path, "add", "recipe.yaml")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    clean = git_revision(tmp_path)
+    (tmp_path / "notes.txt").touch()  # nobody committed it, so the commit is not less true
+    assert git_revision(tmp_path) == clean
+    recipe.write_text("seed: 2\n")
+    assert git_revision(tmp_path) == f"{clean}-dirty"
+
+
+def test_a_tag_does_not_take_the_commit_s_place(tmp_path):
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "first")
+    git(tmp_path, "tag", "--annotate", "--message", "release", "v1")
+    assert len(git_revision(tmp_path)) == 40
+
+
+@pytest.mark.parametrize(
+    ("model", "published"),
+    [
+        ("hf:ACE-Step/ACE-Step-v1-3.5B", "hf:ACE-Step/ACE-Step-v1-3.5B"),
+        ("builtin:tiny", "builtin:tiny"),
+        ("/home/ann/models/my-base", "my-base"),
+        ("../models/my-base/", "my-base"),
+        (".", "recipes"),
+        ("../recipes/..", "home"),
+    ],
+)
+def test_of_a_base_s_folder_the_name_alone_is_published(tmp_path, model, published):
+    base = Base("ace-step-v1", model, "main", None)
+    found = published_base(base, tmp_path / "home" / "recipes")
+    assert (found.model, found.revision) == (published, "main")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("model: /home/ann/base  # mine\n", ("/home/ann/base",)),
+        ('sources: [{path: "/data/raw"}, {path: /more}]', ("/data/raw", "/more")),
+        ("path: ~/music\npath: ~/music", ("~/music",)),
+        ("path: C:\\music\\raw", ("C:\\music\\raw",)),
+        ("--set base.model=/data/base", ("/data/base",)),
+        ("/at/the/start", ("/at/the/start",)),
+        (
+            "to: ../a\nmodel: hf:b/c\n# see https://example.org/a, 24/7, and / or\n",
+            (),
+        ),
+    ],
+)
+def test_absolute_paths_are_found_and_others_are_not(text, found):
+    assert absolute_paths(text) == found
 
 
 def test_without_git_there_is_no_revision(tmp_path, monkeypatch):

@@ -3,12 +3,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from lofi_engine.errors import StageError
 from lofi_engine.publishing import folder as publishing
-from lofi_engine.publishing.folder import INDEX_NAME, Parcel, deliver
+from lofi_engine.publishing.folder import INDEX_NAME, LOCK_NAME, Parcel, deliver
+from lofi_runtime import atomic
 
 
 def make_parcel(place, model="lofi-a", content="weights", pages=("README.md",), extra=()):
@@ -26,10 +34,11 @@ def make_parcel(place, model="lofi-a", content="weights", pages=("README.md",), 
 
 
 def texts(folder):
+    """Every file's text but the lock's, which stays."""
     return {
         path.relative_to(folder).as_posix(): path.read_text()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != LOCK_NAME
     }
 
 
@@ -45,22 +54,31 @@ def target(tmp_path):
 def test_a_delivery_lies_there_and_is_listed_with_its_hashes(tmp_path, target):
     delivered = deliver(make_parcel(tmp_path), target)
     found = texts(target)
-    assert sorted(found) == sorted(delivered)
+    assert set(delivered) == set(found) - {INDEX_NAME}
     assert set(delivered) == {
         "README.md",
-        INDEX_NAME,
         "lofi-a-int8/deep/tokenizer.json",
         "lofi-a-int8/model.onnx",
     }
     index = index_of(target)
     assert index["format"] == 1
     assert index["bundles"] == {"lofi-a-int8": {"variant": "int8", "version": "weights"}}
-    assert index["files"] == {
+    assert index["files"] == delivered
+    assert delivered == {
         name: hashlib.sha256(text.encode()).hexdigest()
         for name, text in found.items()
         if name != INDEX_NAME
     }
     assert "pending" not in index
+
+
+def test_a_manifest_s_hash_in_the_index_is_what_sha256sum_says(tmp_path, target):
+    parcel = make_parcel(tmp_path)
+    (parcel.folders["lofi-a-int8"] / "manifest.json").write_text('{"a": 1, "measured": {"b": 2}}')
+    deliver(parcel, target)
+    content = (target / "lofi-a-int8" / "manifest.json").read_bytes()
+    found = index_of(target)["files"]["lofi-a-int8/manifest.json"]
+    assert found == hashlib.sha256(content).hexdigest()
 
 
 def test_delivered_again_nothing_differs(tmp_path, target):
@@ -93,15 +111,68 @@ def test_two_models_in_one_folder_keep_each_other_s_entries(tmp_path, target):
     assert texts(target)["lofi-b-int8/model.onnx"] == "weights model.onnx"
 
 
+def test_a_variant_that_is_no_longer_made_keeps_its_place_and_its_entry(tmp_path, target):
+    first = make_parcel(tmp_path / "1")
+    extra = tmp_path / "1" / "fp16"
+    extra.mkdir()
+    (extra / "model.onnx").write_text("wide")
+    both = Parcel(
+        {**first.folders, "lofi-a-fp16": extra},
+        first.pages,
+        {**first.entries, "lofi-a-fp16": {"variant": "fp16", "version": "weights"}},
+    )
+    deliver(both, target)
+    deliver(make_parcel(tmp_path / "2", content="better"), target)
+    assert texts(target)["lofi-a-fp16/model.onnx"] == "wide"
+    assert index_of(target)["bundles"]["lofi-a-fp16"]["version"] == "weights"
+    assert "lofi-a-fp16/model.onnx" in index_of(target)["files"]
+
+
+def test_a_bundle_whose_folder_is_gone_is_no_longer_listed(tmp_path, target):
+    deliver(make_parcel(tmp_path / "1", "lofi-a"), target)
+    shutil.rmtree(target / "lofi-a-int8")
+    deliver(make_parcel(tmp_path / "2", "lofi-b"), target)
+    index = index_of(target)
+    assert set(index["bundles"]) == {"lofi-b-int8"}
+    assert not [name for name in index["files"] if name.startswith("lofi-a")]
+
+
+def test_two_releases_at_once_lose_no_entry(tmp_path, target):
+    models = [f"lofi-{letter}" for letter in "abcdef"]
+    parcels = [make_parcel(tmp_path / model, model, pages=(f"{model}.md",)) for model in models]
+    with ThreadPoolExecutor(len(parcels)) as pool:
+        for done in [pool.submit(deliver, parcel, target) for parcel in parcels]:
+            done.result()
+    assert set(index_of(target)["bundles"]) == {f"{model}-int8" for model in models}
+    assert set(index_of(target)["files"]) == set(texts(target)) - {INDEX_NAME}
+
+
+def test_a_release_that_never_ends_is_named(tmp_path, target, monkeypatch):
+    monkeypatch.setattr(publishing, "LOCK_TIMEOUT_SEC", 0.1)
+    target.mkdir(parents=True)
+    with (
+        FileLock(target / LOCK_NAME),
+        pytest.raises(StageError, match=r"another release has been publishing here for 0\.1 s"),
+    ):
+        deliver(make_parcel(tmp_path), target)
+    assert texts(target) == {}
+
+
 def test_other_people_s_files_are_not_touched(tmp_path, target):
     target.mkdir(parents=True)
     (target / "ace-step").mkdir()
     (target / "ace-step" / "model.onnx").write_text("someone's")
     (target / "notes.txt").write_text("someone's")
+    (target / ".notes.txt.7.part").write_text("someone's")
+    (target / ".notes.old").mkdir()
+    (target / ".publishing-notes").mkdir()
     parcel = make_parcel(tmp_path)
     delivered = {*deliver(parcel, target), *deliver(parcel, target)}
     found = texts(target)
     assert found["ace-step/model.onnx"] == found["notes.txt"] == "someone's"
+    assert found[".notes.txt.7.part"] == "someone's"
+    assert (target / ".notes.old").is_dir()
+    assert (target / ".publishing-notes").is_dir()
     assert not {"ace-step/model.onnx", "notes.txt"} & delivered
     assert not {"ace-step/model.onnx", "notes.txt"} & set(index_of(target)["files"])
 
@@ -171,45 +242,114 @@ class KilledError(BaseException):
     """What ends a delivery from outside."""
 
 
-@pytest.mark.parametrize("when", ["copytree", "rename", "page", "index"])
+def fail_at(monkeypatch, when, fail):
+    """Call `fail` at a point of the delivery, in place of what happens there."""
+
+    def before(owner, name, count):
+        real, calls = getattr(owner, name), []
+
+        def watched(*arguments, **options):
+            calls.append(name)
+            if len(calls) == count:
+                fail()
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    match when:
+        case "first index":
+            before(publishing, "write_json", 1)
+        case "second copy":
+            before(publishing.shutil, "copytree", 3)  # the second is the first bundle's own folder
+        case "first rename":
+            before(atomic.Path, "rename", 1)
+        case "second rename":  # with an older release: between its going and the new one's coming
+            before(atomic.Path, "rename", 2)
+        case "page":
+            before(publishing, "write_text", 1)
+        case "last index":
+            before(publishing, "write_json", 2)
+
+
+POINTS = ["first index", "second copy", "first rename", "second rename", "page", "last index"]
+
+
+def two_bundles(place, content):
+    one, other = make_parcel(place, "lofi-a", content), make_parcel(place, "lofi-b", content)
+    return Parcel({**one.folders, **other.folders}, one.pages, {**one.entries, **other.entries})
+
+
+@pytest.mark.parametrize("when", POINTS)
 @pytest.mark.parametrize("had", [False, True])
 def test_an_interrupted_delivery_can_be_repeated(tmp_path, target, monkeypatch, when, had):
     if had:
-        deliver(make_parcel(tmp_path / "old", content="old"), target)
-    parcel = make_parcel(tmp_path / "new", content="new")
+        deliver(two_bundles(tmp_path / "old", "old"), target)
+    parcel = two_bundles(tmp_path / "new", "new")
 
-    def die(*_arguments, **_options):
+    def die():
         raise KilledError
 
-    written = []
-    write_whole = publishing._write_whole
-
-    def die_at(name, count):
-        def write(path, text):
-            written.append(path.name)
-            if written.count(name) == count:
-                raise KilledError
-            write_whole(path, text)
-
-        monkeypatch.setattr(publishing, "_write_whole", write)
-
-    match when:
-        case "copytree":
-            monkeypatch.setattr(publishing.shutil, "copytree", die)
-        case "rename":
-            monkeypatch.setattr(publishing.Path, "rename", die)
-        case "page":
-            die_at("README.md", 1)
-        case "index":
-            die_at(INDEX_NAME, 2)
+    fail_at(monkeypatch, when, die)
     with pytest.raises(KilledError):
         deliver(parcel, target)
     monkeypatch.undo()
-    assert not [name for name in texts(target) if name.startswith(".")]
+    assert not [path.name for path in target.iterdir() if path.name.startswith(".pub")]
+    found = texts(target)
+    assert not [name for name in found if name.startswith(".")]
+    for bundle in ("lofi-a-int8", "lofi-b-int8"):
+        words = {text.split()[0] for name, text in found.items() if name.startswith(bundle)}
+        assert len(words) == 1 if had else len(words) <= 1  # never gone, never a mixture
     deliver(parcel, target)
     fresh = tmp_path / "fresh"
     deliver(parcel, fresh)
     assert texts(target) == texts(fresh)
+
+
+def test_a_copy_that_fails_leaves_the_whole_old_release(tmp_path, target, monkeypatch):
+    deliver(two_bundles(tmp_path / "old", "old"), target)
+    before = texts(target)
+
+    def fill_up():
+        raise OSError(28, "No space left on device")
+
+    fail_at(monkeypatch, "second copy", fill_up)
+    with pytest.raises(OSError, match="No space left"):
+        deliver(two_bundles(tmp_path / "new", "new"), target)
+    after = texts(target)
+    assert after.pop(INDEX_NAME) != before.pop(INDEX_NAME)  # it names what is under way
+    assert after == before
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    import pytest
+    from lofi_engine.publishing.folder import deliver
+    from tests.engine.publishing.test_folder import fail_at, two_bundles
+
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    parcel = two_bundles(Path(sys.argv[1]), "new")
+    fail_at(pytest.MonkeyPatch(), sys.argv[3], die)
+    deliver(parcel, Path(sys.argv[2]))
+""")
+
+
+@pytest.mark.parametrize("when", ["second copy", "second rename"])
+def test_what_a_kill_leaves_is_put_back_or_removed_by_the_next_delivery(tmp_path, target, when):
+    deliver(two_bundles(tmp_path / "old", "old"), target)
+    code = [sys.executable, "-c", KILLED, str(tmp_path / "new"), str(target), when]
+    killed = subprocess.run(code, check=False, cwd=Path(__file__).parents[3])
+    assert killed.returncode == -9
+    assert [name for name in texts(target) if name.startswith(".")]
+    (target / ".README.md.1.part").write_text("half")
+    deliver(make_parcel(tmp_path / "other", "lofi-c", pages=("C.md",)), target)
+    found = texts(target)
+    assert not [name for name in found if name.startswith(".")]
+    assert not list(target.glob(".publishing-*"))
+    assert found["lofi-a-int8/model.onnx"] == "old model.onnx"
+    assert found["lofi-b-int8/model.onnx"] == "old model.onnx"
 
 
 def test_what_one_model_left_half_delivered_stays_its_own_after_another_s_delivery(
@@ -217,13 +357,10 @@ def test_what_one_model_left_half_delivered_stays_its_own_after_another_s_delive
 ):
     first = make_parcel(tmp_path / "1", "lofi-a", pages=("A.md",))
 
-    def die(path, _text):
-        if path.name == "A.md":
-            raise KilledError
-        write_whole(path, _text)
+    def die():
+        raise KilledError
 
-    write_whole = publishing._write_whole
-    monkeypatch.setattr(publishing, "_write_whole", die)
+    fail_at(monkeypatch, "page", die)
     with pytest.raises(KilledError):
         deliver(first, target)
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_file
 from lofi_engine.publishing.manifest import manifest_of
 from lofi_runtime.bundle import MANIFEST_NAME, open_bundle
-from tests.support.releases import make_record, make_release
+from tests.support.releases import make_measure, make_record, make_release
 from tests.support.tiny_bundle import make_tiny_bundle
 
 
@@ -38,7 +38,7 @@ def test_it_says_what_was_made_from_what(graphs):
         "identity": "builtin:tiny@1",
     }
     assert manifest["recipe"] == {"sha256": release.recipe_sha256, "text": release.recipe_text}
-    assert manifest["git_revision"] == "c0ffee0"
+    assert manifest["measured"]["git_revision"] == "c0ffee0"
     assert manifest["quality"]["latent_distance"]["mean"] == 0.0204
     assert manifest["measured"]["CPUExecutionProvider"]["render_time_ratio"] == 0.5
     assert manifest["coverage"] == 0.987654
@@ -47,7 +47,14 @@ def test_it_says_what_was_made_from_what(graphs):
 
 
 def test_without_a_commit_there_is_no_revision_key(graphs):
-    assert "git_revision" not in manifest_of(make_release(), "int8", graphs)
+    assert "git_revision" not in manifest_of(make_release(), "int8", graphs)["measured"]
+
+
+def test_what_was_run_otherwise_than_the_text_says_stands_beside_the_text(graphs):
+    changes = ("--set training.steps=60", "--set seed=7")
+    recipe = manifest_of(make_release(changes=changes), "int8", graphs)["recipe"]
+    assert recipe["changes"] == list(changes)
+    assert "changes" not in manifest_of(make_release(), "int8", graphs)["recipe"]
 
 
 def test_every_file_is_there_with_its_hash_and_size(graphs):
@@ -107,6 +114,7 @@ def test_a_missing_graph_is_refused_by_name(graphs, tmp_path):
 
 
 def test_measured_speeds_are_all_that_differs_between_two_equal_releases(graphs):
-    one, other = (manifest_of(make_release(), "int8", graphs) for _ in range(2))
-    other["measured"] = {"CPUExecutionProvider": {"render_time_ratio": 9.0}}
+    slower = {"fp16": make_measure(), "int8": make_measure(ratio=9.0)}
+    later = make_release(measures=slower, git_revision="c0ffee0-dirty")
+    one, other = (manifest_of(release, "int8", graphs) for release in (make_release(), later))
     assert {key for key in one if one[key] != other[key]} == {"measured"}

@@ -6,16 +6,25 @@ import pytest
 
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form, fit_block
-from lofi_engine.quantization.methods import BUILT_METHODS
-from lofi_engine.quantization.nbits import METHODS
+from lofi_engine.quantization.methods import (
+    ALL_METHODS,
+    ALWAYS_FP16,
+    BLOCK_METHODS,
+    BLOCK_SIZES,
+    BUILT_METHODS,
+    EIGHT_BIT_METHODS,
+    FLOOR_BITS,
+    METHODS_OF,
+    NOMINAL_BITS,
+)
 from lofi_engine.quantization.rules import (
-    EIGHT_BITS,
     check_variant,
     component_bits,
     plan_forms,
 )
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
+from lofi_engine.recipe.schema import recipe_schema
 
 COMPONENTS = (
     "text_encoder",
@@ -43,13 +52,28 @@ def test_a_common_variant_is_accepted(variant):
     check_variant("name", variant, COMPONENTS)
 
 
-@pytest.mark.parametrize("method", ["", "auto", "dynamic", "weight-only", "rtn", "hqq", "k-quant"])
+@pytest.mark.parametrize("method", ["auto", "dynamic", "weight-only", "rtn", "hqq", "k-quant"])
 def test_an_int8_variant_takes_either_8_bit_form_or_a_method_for_4_bits(method):
     check_variant("int8", replace(INT8, method=method), COMPONENTS)
 
 
 def test_the_list_a_recipe_is_checked_against_is_what_can_be_built():
-    assert {"auto", *EIGHT_BITS, *METHODS} == BUILT_METHODS
+    assert {"auto", *EIGHT_BIT_METHODS, *BLOCK_METHODS} == BUILT_METHODS
+    for weights, methods in METHODS_OF.items():
+        for method in set(methods) & BUILT_METHODS:
+            check_variant("name", replace(INT8, weights=weights, method=method), COMPONENTS)
+
+
+def test_the_recipes_schema_says_the_same_as_the_table():
+    variant = recipe_schema()["$defs"]["variant"]["properties"]
+    assert variant["weights"]["enum"] == list(NOMINAL_BITS)
+    assert sorted(variant["method"]["enum"]) == sorted(ALL_METHODS)
+    assert variant["block_size"]["enum"] == list(BLOCK_SIZES)
+    assert variant["block_size"]["default"] in BLOCK_SIZES
+    assert variant["keep_fp16"]["default"] == list(ALWAYS_FP16)
+    assert variant["keep_fp16"]["items"]["enum"] == list(COMPONENTS)
+    assert set(FLOOR_BITS) <= set(COMPONENTS)
+    assert [name for name, bits in FLOOR_BITS.items() if bits == 16] == list(ALWAYS_FP16)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +82,10 @@ def test_the_list_a_recipe_is_checked_against_is_what_can_be_built():
         ({"method": "awq"}, r"method 'awq' is not built yet in 0\.1\.0 - use rtn, hqq or k-quant"),
         (
             {"method": "gptq"},
-            r"method 'gptq' is not built yet in 0\.1\.0 - use rtn, hqq or k-quant",
+            "method 'gptq' does not make int4 - use auto, rtn, hqq or k-quant",
         ),
-        ({"method": "dynamic"}, "'dynamic' does not make int4 - use rtn, hqq or k-quant"),
-        ({"block_size": 48}, "block_size 48 is not a power of two from 16 up"),
+        ({"method": "dynamic"}, "'dynamic' does not make int4 - use auto, rtn, hqq or k-quant"),
+        ({"block_size": 48}, "block_size 48 is not 16, 32, 64, 128 or 256"),
         ({"weights": "int2"}, "weights 'int2' is not one of fp16, int8, int4"),
         ({"keep_fp16": (*AUDIO, "voice")}, "keep_fp16 names 'voice', which is no component"),
     ],

@@ -28,6 +28,20 @@ SYNTH = "- synth: {tracks: 4}"
         ("to: published", "to: ../runs/x", None),
         ("to: published", "to: runs-published", None),
         (SYNTH, FOLDER, None),
+        (SYNTH, "- {path: ., ledger: b}", "8:14: dataset.sources[0].path: '.' contains runs/, where every stage writes; keep the tracks in a folder of their own"),
+        (SYNTH, "- {path: runs/x/tracks, ledger: b}", "8:14: dataset.sources[0].path: 'runs/x/tracks' lies in runs/, where every stage writes; keep the tracks in a folder of their own"),
+        (SYNTH, "- {path: a/../runs/, ledger: b}", "8:14: dataset.sources[0].path: 'a/../runs/' is runs/, where every stage writes; keep the tracks in a folder of their own"),
+        (SYNTH, "- {path: ./published, ledger: b}", "8:14: dataset.sources[0].path: './published' is publish.to ('published'), where the variants go; keep the tracks in a folder of their own"),
+        (SYNTH, "- {path: published/x, ledger: b}", "8:14: dataset.sources[0].path: 'published/x' lies in publish.to ('published'), where the variants go; keep the tracks in a folder of their own"),
+        (SYNTH, "- {path: .., ledger: b}", "8:14: dataset.sources[0].path: '..' contains runs/, where every stage writes; keep the tracks in a folder of their own"),
+        (SYNTH, "- {path: publish, ledger: b}", None),
+        (SYNTH, "- {path: runs-of-mine, ledger: b}", None),
+        (SYNTH, "- {path: ../tracks, ledger: b}", None),
+        ("int8: {", "lora: {", "15:3: variants.lora: is the name of the adapter's own folder; choose another"),
+        ("int8: {", "float32: {", "15:3: variants.float32: is the name of the reference of every measure; choose another"),
+        ("int8: {", "lora-int8: {", None),
+        ("{weights: int8}", "{weights: int8, method: hqq}", "15:33: variants.int8.method: 'hqq' is for the weights an int8 variant lowers to 4 bits to keep its max_bytes; add max_bytes or remove it"),
+        ("{weights: int8}", "{weights: int8, method: hqq, max_bytes: 2e9}", None),
         (SYNTH, "- {path: a}", "8:7: dataset.sources[0].ledger: is missing (licenses.require_ai_training is true, so every track needs a row)"),
         (SYNTH, "- {path: a}\n  licenses: {require_ai_training: false}", None),
         (SYNTH, "- {synth: {tracks: 4}, ledger: b}", "8:28: dataset.sources[0].ledger: belongs to a folder; the synthesiser's tracks need no ledger, remove it"),
@@ -42,7 +56,7 @@ SYNTH = "- synth: {tracks: 4}"
         ("{weights: fp16}", "{weights: fp16, keep_fp16: []}", "14:25: variants.fp16.keep_fp16: is only for int8 and int4; remove it"),
         ("{weights: fp16}", "{weights: fp16, method: awq}", "14:25: variants.fp16.method: is only for int8 and int4; remove it"),
         ("{weights: fp16}", "{weights: fp16, max_bytes: 7e9}", None),
-        ("{weights: int8}", "{weights: int8, method: awq}", "15:33: variants.int8.method: 'awq' does not make int8; use auto, dynamic or weight-only"),
+        ("{weights: int8}", "{weights: int8, method: awq}", "15:33: variants.int8.method: 'awq' does not make int8; use auto, dynamic, weight-only, rtn, hqq or k-quant"),
         ("{weights: int8}", "{weights: int4, method: dynamic}", "15:33: variants.int8.method: 'dynamic' does not make int4; use auto, rtn, hqq, k-quant or awq"),
         ("{weights: int8}", "{weights: int8, keep_fp16: [vocoder]}", "15:36: variants.int8.keep_fp16: lacks dcae_decoder, whose errors are heard at once; add it"),
         ("publish:", "measure: {max_distance: {int8: 0.1, int9: 0.2}}\npublish:", "16:37: measure.max_distance.int9: no variant has this name; did you mean 'int8'?"),
@@ -71,3 +85,11 @@ def test_checks_leave_values_of_the_wrong_kind_to_the_schema(junk):
     for key in ("base", "dataset", "lora", "training", "variants", "measure", "publish"):
         lines = [line for line in GOOD.splitlines() if line.startswith(("version", "name"))]
         assert complaints("\n".join([*lines, f"{key}: {junk}"]))
+
+
+def test_a_source_that_holds_what_is_published_is_refused():
+    text = changed(SYNTH, "- {path: ../x, ledger: b}").replace("to: published", "to: ../x/out")
+    assert complaints(text) == [
+        "8:14: dataset.sources[0].path: '../x' contains publish.to ('../x/out'), where the "
+        "variants go; keep the tracks in a folder of their own"
+    ]

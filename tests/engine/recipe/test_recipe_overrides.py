@@ -17,6 +17,8 @@ def test_an_override_stands_in_place_of_the_files_value():
     assert recipe.lora.targets == ("to_q", "to_v")
     assert recipe.resolved["name"] == "other"
     assert recipe.text == GOOD
+    assert recipe.changes == ("training.steps=200", "lora.targets=[to_q, to_v]", "name=other")
+    assert load().changes == ()
 
 
 def test_an_override_may_add_what_the_file_leaves_out():

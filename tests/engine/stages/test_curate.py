@@ -12,12 +12,14 @@ import soundfile
 
 from lofi_engine.audio.decode import decode
 from lofi_engine.data.drafts import Policy, draft_synth
+from lofi_engine.data.prepare import WORK_VERSION
 from lofi_engine.data.rows import accepted_rows, read_rows
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import Licenses, Quality, Recipe, Synth
 from lofi_engine.stages import curate
 from lofi_runtime.errors import StyleError
 from lofi_runtime.styles.taxonomy import load_styles
+from lofi_runtime.synth import VERSION as SYNTH_VERSION
 from tests.support.audio_folder import LIMITS, REASONS, make_audio_folder, tune
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
@@ -209,9 +211,77 @@ def test_the_licence_policy_is_a_gate_and_the_ledgers_words_are_kept(tmp_path):
     )
     assert (good.style_ids, good.artist, good.cost_usd) == (("CORE-01", "THEME-03"), "Ann", 40.0)
     assert rows["raw/nc.wav"].measurements["duration_sec"] == 5.0
-    assert "sources.json: no file in 'raw' for the entry 'gone.wav'" in run.warnings
+    assert "sources.json: 1 of 5 entries mean no file: 'gone.wav'" in run.warnings
     assert run.outcome.facts["cost_usd"] == 80.0
     assert run.outcome.facts["by_style"] == {"CORE-01": 1, "THEME-03": 1}
+
+
+def test_a_ledger_shared_by_two_sources_licenses_each_file_by_itself(tmp_path):
+    for seed, folder in enumerate(("one", "two", "three")):
+        (tmp_path / "raw" / folder).mkdir(parents=True)
+        soundfile.write(tmp_path / "raw" / folder / "a.wav", tune(5.0, 22_050, seed=seed), 22_050)
+    soundfile.write(tmp_path / "raw" / "two" / "b.wav", tune(5.0, 22_050, seed=9), 22_050)
+    ledger(tmp_path, {"raw/one/a.wav": {}, "a.wav": {}, "b.wav": {}, "x.wav": {}, "y.wav": {}})
+    (tmp_path / "raw" / "link.json").symlink_to("../sources.json")
+    recipe = recipe_of(
+        tmp_path,
+        {"path": "raw/one", "ledger": "sources.json"},
+        {"path": "raw/two", "ledger": "./raw/../sources.json"},
+        {"path": "raw/three", "ledger": "raw/link.json"},
+        licenses={"require_ai_training": True, "allow": ["commissioned"]},
+    )
+    run = run_stage(curate, recipe, tmp_path / "run")
+    unclear = (
+        "the entry 'a.wav' in sources.json could mean 'raw/one/a.wav' or 'raw/three/a.wav' or "
+        "'raw/two/a.wav'; write its path there"
+    )
+    assert {row.source: row.reason for row in read_rows(run.work)} == {
+        "raw/one/a.wav": "",
+        "raw/two/a.wav": unclear,
+        "raw/two/b.wav": "",
+        "raw/three/a.wav": unclear,
+    }
+    told = [line for line in run.warnings if "entries" in line and "refused" not in line]
+    assert told == ["sources.json: 2 of 5 entries mean no file: 'x.wav', 'y.wav'"]
+    assert run.outcome.facts["cost_usd"] == 80.0
+
+
+def test_an_unclear_entry_refuses_also_where_no_licence_is_needed(tmp_path):
+    for seed, folder in enumerate(("one", "two")):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "a.wav", tune(5.0, 22_050, seed=seed), 22_050)
+    soundfile.write(tmp_path / "two" / "b.wav", tune(5.0, 22_050, seed=9), 22_050)
+    ledger(tmp_path, {"a.wav": {"source": {"license": "cc0"}}})
+    named = [{"path": folder, "ledger": "sources.json"} for folder in ("one", "two")]
+    run = run_stage(curate, recipe_of(tmp_path, *named), tmp_path / "run")
+    accepted = [row.source for row in accepted_rows(run.work)]
+    assert accepted == ["two/b.wav"]
+
+
+def test_names_in_any_encoding_reach_the_ledger_and_back(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    soundfile.write(raw / "good.wav", tune(5.0, 22_050, seed=1), 22_050)
+    (raw / "夜.txt").touch()
+    with (
+        open(bytes(raw) + b"/caf\xe9.wav", "wb"),
+        open(bytes(raw) + b"/caf\xe9_prompt.txt", "wb") as file,
+    ):
+        file.write(b"\xe9")
+    run = run_stage(curate, recipe_of(tmp_path, {"path": "raw"}), tmp_path / "run")
+    rows = {row.source: row.reason for row in read_rows(run.work)}
+    assert rows["raw/caf\\udce9.wav"] == "its caf\\udce9_prompt.txt is not UTF-8 text"
+    assert set(rows) == {"raw/good.wav", "raw/夜.txt", "raw/caf\\udce9.wav"}
+
+
+def test_targets_shape_no_key_and_versions_do(tmp_path):
+    synth = {"synth": {"tracks": 2, "duration_sec": 5}}
+    plain = curate.settings(recipe_of(tmp_path, synth))
+    hopes = recipe_of(tmp_path, synth, target_tracks=10, budget={"max_usd": 5})
+    assert curate.settings(hopes) == plain
+    assert plain.work_version == WORK_VERSION
+    assert plain.synth_version == SYNTH_VERSION
+    assert curate.settings(recipe_of(tmp_path, {"path": "raw"})).synth_version is None
 
 
 def test_a_style_that_does_not_exist_ends_the_run_by_name(tmp_path):
@@ -257,7 +327,7 @@ def test_an_absolute_source_is_named_by_its_folder_alone(tmp_path):
 
 def test_tracks_are_synthesised_with_the_styles_in_turn(tmp_path):
     synth = {"tracks": 2, "duration_sec": 5, "styles": ["CORE-01", "VOCAL-05"]}
-    recipe = recipe_of(tmp_path, {"synth": synth}, target_tracks=10)
+    recipe = recipe_of(tmp_path, {"synth": synth})
     run = run_stage(curate, recipe, tmp_path / "one")
     rows = accepted_rows(run.work)
     named = [(row.source, row.track, row.style_ids) for row in rows]
@@ -270,7 +340,6 @@ def test_tracks_are_synthesised_with_the_styles_in_turn(tmp_path):
     }
     assert rows[0].score["key"]
     assert "bpm" in rows[0].score["prompt"]
-    assert "2 of the 10 tracks wanted are there" in run.warnings
     assert run_stage(curate, recipe, tmp_path / "two").files() == run.files()
 
 

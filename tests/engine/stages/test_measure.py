@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+import lofi_runtime.pipeline
 from lofi_engine.errors import StageError
+from lofi_engine.measuring import render
 from lofi_engine.stages import measure
 from lofi_engine.stages.measure import GateError
 from tests.support.recipes import make_recipe
@@ -129,7 +132,58 @@ def test_every_variant_beyond_its_bound_is_named_with_its_numbers(tmp_path, inpu
 def test_a_distance_that_is_no_number_does_not_pass():
     quality = {"int8": {"latent_distance": {"mean": float("nan")}}}
     with pytest.raises(GateError, match=r"is nan, measure\.max_distance\.int8 allows 0\.5"):
-        measure._check_gates(quality, {"int8": 0.5})
+        measure._check_gates(quality, {"int8": 0.5}, [])
+
+
+def with_broken(inputs, place, *names):
+    """The same inputs, the decoders of some bundles giving what is no number."""
+    broken = {name: shutil.copytree(path, place / name) for name, path in inputs.items()}
+    for name in names:
+        disturb(broken["export"] if name == "export" else broken["quantize"] / name, float("nan"))
+    return broken
+
+
+def test_variants_that_give_no_numbers_are_refused_by_name_without_any_bound(tmp_path, inputs):
+    broken = with_broken(inputs, tmp_path, "fp16", "int4")
+    with pytest.raises(GateError) as caught:
+        measured(tmp_path, broken)
+    assert str(caught.value).splitlines() == [
+        f"measure: variant {name}: its latents are not finite - keep more of it in fp16 "
+        "(keep_fp16), or give it more bits"
+        for name in ("fp16", "int4")
+    ]
+    assert not (tmp_path / "run" / "work" / "measure.json").exists()
+
+
+def test_a_broken_variant_and_one_beyond_its_bound_are_told_together(tmp_path, inputs):
+    broken = with_broken(inputs, tmp_path, "int8")
+    with pytest.raises(GateError) as caught:
+        measured(tmp_path, broken, max_distance={"int8": 0.5, "int4": 0.001})
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("measure: variant int8: its latents are not finite")
+    assert lines[1].startswith("measure: variant int4: its latent distance")
+    assert len(lines) == 2
+
+
+def test_float32_graphs_that_give_no_numbers_are_refused_before_any_variant(tmp_path, inputs):
+    broken = with_broken(inputs, tmp_path, "export")
+    with pytest.raises(GateError, match=r"^measure: float32: its latents are not finite - train"):
+        measured(tmp_path, broken)
+
+
+def test_never_two_bundles_are_open_at_once(tmp_path, inputs, monkeypatch):
+    opened = []
+    open_one = render.open_unpublished
+
+    def watched(*arguments):
+        assert [one for one in opened if one() is not None] == []
+        backend = open_one(*arguments)
+        opened.append(weakref.ref(backend))
+        return backend
+
+    monkeypatch.setattr(render, "open_unpublished", watched)
+    measured(tmp_path, inputs)
+    assert len(opened) == 2 * 4
 
 
 def test_the_settings_are_the_recipe_s_and_a_part_of_a_second_is_a_whole_one(tmp_path):
@@ -139,4 +193,5 @@ def test_the_settings_are_the_recipe_s_and_a_part_of_a_second_is_a_whole_one(tmp
     assert taken.duration_sec == 6
     assert dict(taken.max_distance) == {"int8": 0.4}
     assert taken.variants == ("fp16", "int8", "int4")
+    assert taken.pipeline_version == lofi_runtime.pipeline.VERSION
     assert measure.sources(recipe) == ()

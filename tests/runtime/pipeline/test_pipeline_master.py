@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from lofi_runtime.errors import BackendError
-from lofi_runtime.loudness import integrated_loudness
-from lofi_runtime.pipeline.master import CEILING_DBFS, TARGET_LUFS, master
-
-CEILING = 10 ** (CEILING_DBFS / 20)
+from lofi_runtime.loudness import CEILING, TARGET_LUFS, integrated_loudness
+from lofi_runtime.pipeline.master import master
 
 
 def noise(seconds, rate=44_100, level=0.05, seed=0):

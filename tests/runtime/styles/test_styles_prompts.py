@@ -8,6 +8,7 @@ from lofi_runtime.styles.prompts import (
     expand_style,
     join_tags,
     tempo_tags,
+    typical_tags,
 )
 from lofi_runtime.styles.taxonomy import CATEGORIES, Style, load_styles
 
@@ -40,6 +41,15 @@ def test_equal_seeds_give_equal_prompts_on_any_machine():
         "vinyl crackle, tape saturation, urban, instrumental"
     )
     assert len({expand_style(STYLES["CORE-01"], seed) for seed in range(50)}) > 40
+
+
+def test_the_typical_tags_are_the_first_listed_and_what_a_style_always_has():
+    assert typical_tags(STYLES["CORE-01"]) == (
+        "lofi hip hop, chill, relaxing, boom bap drums, piano, rhodes, vinyl crackle, "
+        "tape saturation, late night, instrumental"
+    )
+    for style in STYLES.values():
+        assert set(style.always) <= set(typical_tags(style).split(", "))
 
 
 def test_drawn_tempos_lie_in_the_styles_range():

@@ -5,7 +5,7 @@ import pytest
 
 from lofi_runtime.backend import SAMPLE_RATE, Backend, Request
 from lofi_runtime.errors import GenerationCancelled
-from lofi_runtime.synth import ProceduralBackend
+from lofi_runtime.synth import VERSION, ProceduralBackend
 
 
 def quiet(stage, done, total):
@@ -15,7 +15,7 @@ def quiet(stage, done, total):
 def test_it_is_a_backend_with_its_limits():
     backend: Backend = ProceduralBackend()
     assert backend.type == "procedural"
-    assert backend.model_version == "procedural 1"
+    assert backend.model_version == f"procedural {VERSION}"
     assert (backend.min_duration_sec, backend.max_duration_sec) == (5, 600)
 
 
@@ -53,6 +53,12 @@ def test_a_cancelled_request_stops_at_the_next_part(at):
         ProceduralBackend().generate(Request(prompt="x", duration_sec=5, seed=1), cancel)
     assert later.count(at) == 1
     assert later[-1] == at
+
+
+@pytest.mark.parametrize("lyrics", ["", "[inst]", "Instrumental", " [INSTRUMENTAL]\n"])
+def test_lyrics_that_ask_for_an_instrumental_are_not_called_ignored(lyrics):
+    request = Request(prompt="x", duration_sec=5, seed=1, lyrics=lyrics)
+    assert ProceduralBackend().generate(request, quiet).warnings == ()
 
 
 def test_what_it_cannot_do_is_said():

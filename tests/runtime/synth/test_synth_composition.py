@@ -9,13 +9,23 @@ from itertools import pairwise
 
 import pytest
 
+from lofi_runtime.styles.prompts import tempo_tags
+from lofi_runtime.styles.taxonomy import CATEGORIES, load_styles
 from lofi_runtime.synth import compose, describe
 from lofi_runtime.synth import vocabulary as v
 from lofi_runtime.synth.arrangement import LEAD_RANGES, choose_sections
+from lofi_runtime.synth.defaults import expand
 from lofi_runtime.synth.rhythm import DRUM_PITCHES
-from lofi_runtime.synth.words import expand
 
-STYLES = tuple(v.STYLE_DEFAULTS)
+STYLES = load_styles()
+HOMES = {
+    tag: category
+    for style in STYLES.values()
+    for category, tags in style.tags.items()
+    for tag in tags
+}
+# What a score may say and no style does: it has none of these, and nothing else is as true.
+OWN_WORDS = {"no drums": "instruments", "harp": "instruments", "wind": "atmosphere"}
 
 
 def pitched(score):
@@ -58,10 +68,10 @@ def test_composing_and_describing_leave_scipy_alone():
     code = (
         "import sys, lofi_runtime.synth as s; from lofi_runtime.synth.backend import *;"
         "s.describe(s.compose('x', seed=1, duration_sec=10)); ProceduralBackend();"
-        "print('scipy' in sys.modules)"
+        "print('scipy' in sys.modules, s.VERSION > 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "False True"
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -75,6 +85,25 @@ def test_the_description_read_back_gives_the_same_wishes(style):
     assert set(score.instruments) <= set(wishes.instruments)
     assert {name for name, _ in score.textures} <= set(wishes.textures)
     assert (wishes.kit or "") == score.kit
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_description_speaks_the_words_of_prompts_in_the_templates_order(style):
+    for seed in range(3):
+        score = compose("", seed=seed, duration_sec=30, style=style)
+        spoken = describe(score)["prompt"].split(", ")
+        own = OWN_WORDS | dict.fromkeys((*tempo_tags(score.tempo_bpm), score.key.name), "tempo")
+        categories = [HOMES.get(tag) or own[tag] for tag in spoken]
+        assert categories == sorted(categories, key=CATEGORIES.index)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_is_played_in_a_mode_and_at_a_tempo_of_the_taxonomy(style):
+    low, high = STYLES[style].tempo_bpm
+    for seed in range(10):
+        score = compose("", seed=seed, duration_sec=30, style=style)
+        assert score.key.mode in STYLES[style].modes
+        assert low <= score.tempo_bpm <= high
 
 
 @pytest.mark.parametrize("style", STYLES)

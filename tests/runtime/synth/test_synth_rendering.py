@@ -16,7 +16,7 @@ from synth_hearing import (
     tempo_bpm,
 )
 
-from lofi_runtime.loudness import integrated_loudness
+from lofi_runtime.loudness import PEAK_DBFS, TARGET_LUFS, integrated_loudness
 from lofi_runtime.synth import compose, render
 
 
@@ -89,10 +89,10 @@ def test_a_track_is_level_wide_and_clean(style):
     assert samples.dtype == np.float32
     assert samples.shape == (2, 12 * RATE)
     assert np.isfinite(samples).all()
-    assert -18.0 < integrated_loudness(samples) < -14.0
+    assert integrated_loudness(samples) == pytest.approx(TARGET_LUFS, abs=0.3)
     loudest = np.abs(samples).max(axis=0).argmax()
     near = samples[:, max(loudest - RATE, 0) : loudest + RATE]
-    assert db(np.abs(resample_poly(near, 4, 1, axis=1)).max()) <= -1.0
+    assert db(np.abs(resample_poly(near, 4, 1, axis=1)).max()) <= PEAK_DBFS
     assert abs(samples.mean()) < 1e-3
     assert np.corrcoef(samples)[0, 1] < 0.985
     assert np.all(samples[:, 0] == 0.0)
@@ -122,7 +122,7 @@ def test_no_note_edge_clicks():
     for prompt in ("rhodes, bells", "guitar, flute", "piano, strings", "synth pads, saxophone"):
         samples = heard(f"{prompt}, no drums, no vinyl crackle")
         assert click_crest(samples) < 11.0, prompt
-        assert np.abs(np.diff(samples, axis=1)).max() < 0.15, prompt
+        assert np.abs(np.diff(samples, axis=1)).max() < 0.19, prompt
     broken = samples.copy()
     broken[:, 250_000:] += 0.1
     assert click_crest(broken) > 15.0
@@ -156,7 +156,7 @@ def test_the_length_is_exact_even_for_odd_durations():
 )
 def test_any_text_makes_music(prompt):
     samples = render(compose(prompt, seed=7, duration_sec=5))
-    assert -20.0 < integrated_loudness(samples) < -12.0
+    assert -16.0 < integrated_loudness(samples) < -13.0
 
 
 def test_progress_is_told_between_parts_and_may_stop_the_work():

@@ -22,9 +22,11 @@ class AceStepV1:
 
     name = "ace-step-v1"
 
-    def definition(self, model: str) -> str:
-        """Give the number of a built-in base's definition, "" for any other model."""
-        return DEFINITIONS.get(model, "")
+    def definition(self, model: str, revision: str) -> str:
+        """Give a built-in base's number, or the commit that a Hub revision names here."""
+        if model.startswith(HUB):
+            return hub.local_commit(model.removeprefix(HUB), revision)
+        return DEFINITIONS.get(model, revision)
 
     def load(self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path) -> Base:
         """Load `builtin:tiny`, `hf:owner/name` from the Hub's local cache, or a folder.

@@ -28,6 +28,18 @@ def local_snapshot(repository: str, revision: str) -> Path:
         raise StageError(f"base.model: '{repository}' is not a Hub repository: {error}") from error
 
 
+def local_commit(repository: str, revision: str) -> str:
+    """Give the commit that `revision` names in the local cache; `revision` itself if it is not."""
+    from huggingface_hub import constants
+
+    folder = f"models--{repository.replace('/', '--')}"
+    try:
+        ref = Path(constants.HF_HUB_CACHE) / folder / "refs" / revision
+        return ref.read_text(encoding="utf-8").strip() or revision
+    except (OSError, UnicodeDecodeError):
+        return revision
+
+
 def local_file(location: str) -> Path:
     """Find one file, `owner/name/path/in/it`, of a repository's main revision.
 
