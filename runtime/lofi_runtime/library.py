@@ -12,6 +12,7 @@ from typing import Any
 from lofi_runtime.bundle import Bundle, open_bundle
 from lofi_runtime.errors import BundleError
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.synth import VERSION as SYNTH_VERSION
 
 PROCEDURAL, ACE_STEP = "procedural", "ace_step"
 BACKENDS = (PROCEDURAL, ACE_STEP)
@@ -50,7 +51,9 @@ class Source:
 
 # What `synth.backend.ProceduralBackend` says of itself, kept here so that the server need not
 # import NumPy; a test compares the two.
-PROCEDURAL_SOURCE = Source(PROCEDURAL, "procedural 2", 5, 600, license_name="Apache-2.0")
+PROCEDURAL_SOURCE = Source(
+    PROCEDURAL, f"procedural {SYNTH_VERSION}", 5, 600, license_name="Apache-2.0"
+)
 
 
 class Library:

@@ -29,7 +29,7 @@ from lofi_runtime.styles.prompts import (
 )
 from lofi_runtime.styles.taxonomy import Style, find_style, load_styles
 
-VERSION = 1
+VERSION = 2
 
 _VOICE_OF_ANY_KIND = "vocals"
 

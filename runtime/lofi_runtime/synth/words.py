@@ -16,6 +16,8 @@ from lofi_runtime.synth import vocabulary as v
 from lofi_runtime.synth.score import PITCH_NAMES
 
 TEMPO_LIMITS_BPM = (40.0, 180.0)
+LISTS = ("moods", "instruments", "percussion", "textures", "themes", "sounds")
+"""The fields of `Wishes` that hold what was mentioned, in order."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,6 @@ def read(text: str) -> Wishes:
         wishes = replace(wishes, kit="any")
     return wishes
 
-
-LISTS = ("moods", "instruments", "percussion", "textures", "themes", "sounds")
-"""The fields of `Wishes` that hold what was mentioned, in order."""
 
 _NEGATORS = frozenset(
     ("no", "without", "sans", "minus", "zero", "dont", "don't", "remove", "non", "not")

@@ -22,6 +22,7 @@ from lofi_engine.models.ace_step_v1.dcae import (
 from lofi_engine.models.ace_step_v1.text import TextEncoder
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 from lofi_engine.models.family import Conditioning, GraphSpec
+from lofi_runtime.pipeline.resample import resample
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,7 @@ class AceStepBase:
             raise StageError(f"audio to encode has shape {samples.shape}; (2, samples) is needed")
         if not np.isfinite(samples).all():
             raise StageError("audio to encode holds values that are not finite")
-        if sample_rate != SAMPLE_RATE:
-            import soxr
-
-            samples = soxr.resample(samples.T, sample_rate, SAMPLE_RATE).T
+        samples = resample(samples, sample_rate, SAMPLE_RATE)
         waveform = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
         padded = F.pad(waveform, (0, -waveform.shape[1] % SAMPLES_PER_FRAME))
         log_mel = self.vocoder.mel_transform(padded)[None]
