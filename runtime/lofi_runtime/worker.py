@@ -57,6 +57,11 @@ class _WorkerDiedError(Exception):
     """The child ended before the task did."""
 
 
+_POLL_SEC = 0.05
+_DRAIN_SEC = 0.3
+"""How long what a dead child had written may still be on its way."""
+
+
 class Worker:
     """Makes one track at a time in a child process.
 
@@ -71,6 +76,7 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._running: _Running | None = None
         self._count = 0
         self._starting = asyncio.Lock()
@@ -118,9 +124,14 @@ class Worker:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        await process.wait()
+        await _exit_code(process)
+        if self._watcher is not None:
+            self._watcher.cancel()
         if self._reader is not None:
-            await self._reader
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._reader, _DRAIN_SEC)
+        # asyncio closes it only when every holder of the child's pipes has let go of them.
+        process._transport.close()  # type: ignore[attr-defined]
 
     async def _make(self, running: _Running, on_progress: OnProgress) -> dict[str, Any]:
         try:
@@ -186,6 +197,7 @@ class Worker:
                 start_new_session=True,
             )
             self._reader = asyncio.create_task(self._read(self._process, self._events))
+            self._watcher = asyncio.create_task(self._watch(self._process, self._events))
 
     def _is_alive(self) -> bool:
         if self._process is None or self._process.returncode is not None:
@@ -207,6 +219,16 @@ class Worker:
                 events.put_nowait(event)
         events.put_nowait(None)
 
+    async def _watch(
+        self,
+        process: asyncio.subprocess.Process,
+        events: asyncio.Queue[dict[str, Any] | None],
+    ) -> None:
+        """Mark the child's end even when its pipe stays open in some process it left behind."""
+        await _exit_code(process)
+        await asyncio.sleep(_DRAIN_SEC)
+        events.put_nowait(None)
+
     def _send(self, message: dict[str, Any]) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(msgpack.packb(message))
@@ -223,7 +245,7 @@ class Worker:
     async def _explain_death(self, running: _Running) -> Exception:
         if running.is_cancelled:
             return _cancelled(running)
-        code = await self._process.wait() if self._process else 0
+        code = await _exit_code(self._process) if self._process else 0
         how = f"exit code {code}"
         hint = "ask again; the server's log on stderr may say why"
         if code < 0:
@@ -235,6 +257,16 @@ class Worker:
             f"the process generating track {running.task.track_id} ended ({how})",
             hint=hint,
         )
+
+
+async def _exit_code(process: asyncio.subprocess.Process) -> int:
+    """Wait for a process to end.
+
+    `Process.wait` also waits for its pipes, which a process that it left behind may hold open.
+    """
+    while process.returncode is None:
+        await asyncio.sleep(_POLL_SEC)
+    return process.returncode
 
 
 def _cancelled(running: _Running) -> GenerationCancelled:

@@ -332,3 +332,23 @@ def test_the_server_process_never_imports_what_generates() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_dead_child_whose_pipe_lives_on_elsewhere_is_noticed_and_closed(tmp_path: Path) -> None:
+    """A process the child left behind may hold its stdout open; nobody waits for that."""
+    script = tmp_path / "child.sh"
+    script.write_text("#!/bin/sh\nsleep 20 &\necho $! > " + str(tmp_path / "left") + "\nexit 7\n")
+    script.chmod(0o755)
+
+    async def work() -> None:
+        worker = Worker((str(script),))
+        began = time.monotonic()
+        with pytest.raises(RpcError, match="exit code 7"):
+            await worker.generate(task(tmp_path, "calm"), lambda *_: None)
+        await worker.close()
+        assert time.monotonic() - began < 5
+
+    try:
+        asyncio.run(work())
+    finally:
+        os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
