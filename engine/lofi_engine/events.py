@@ -16,7 +16,8 @@ class Event:
         total: units in all; 0 when that is not known.
         unit: what is counted, in the plural ("tracks", "steps", "graphs").
         message: for a human, one line.
-        kind: "begin", "progress", "note", "warning", "cached", "done" or "failed".
+        kind: "begin", "progress", "note", "warning", "cached", "done", "stopped" or
+            "failed".
     """
 
     stage: str

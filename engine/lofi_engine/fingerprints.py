@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -19,6 +20,7 @@ from lofi_runtime.atomic import read_json, write_text
 
 TABLE_NAME = "fingerprints.json"
 MISSING = "missing"
+NO_FILE = "not a file"
 
 
 class Fingerprints:
@@ -77,6 +79,8 @@ class Fingerprints:
             status = path.stat()
         except OSError:
             return MISSING
+        if not stat.S_ISREG(status.st_mode):
+            return NO_FILE  # a pipe would be read for ever
         stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
         name = str(path.resolve())
         known = self._known.get(name)

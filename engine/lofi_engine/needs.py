@@ -76,9 +76,7 @@ def _missing_base(recipe: Recipe) -> Iterator[str]:
     if model.startswith("builtin:"):
         return
     if not model.startswith("hf:"):
-        folder = recipe.home / model
-        if not folder.is_dir():
-            yield f"base.model: the folder '{model}' is not there - put the base there"
+        yield from _missing_folder("base.model", model, recipe.home, "put the base there")
     elif not _in_hub_cache(model.removeprefix("hf:"), recipe.base.revision):
         repository = model.removeprefix("hf:")
         yield (
@@ -90,6 +88,13 @@ def _missing_base(recipe: Recipe) -> Iterator[str]:
         yield from _missing_hub_file(vocabulary.removeprefix("hf:"))
     elif vocabulary and not (recipe.home / vocabulary).is_file():
         yield f"base.lyric_vocabulary: the file '{vocabulary}' is not there - put it there"
+
+
+def _missing_folder(key: str, path: str, home: Path, what_to_do: str) -> Iterator[str]:
+    if (home / path).is_file():
+        yield f"{key}: '{path}' is a file, not a folder - name the folder it lies in"
+    elif not (home / path).is_dir():
+        yield f"{key}: the folder '{path}' is not there - {what_to_do}"
 
 
 def _missing_hub_file(location: str) -> Iterator[str]:
@@ -115,8 +120,10 @@ def _in_hub_cache(repository: str, revision: str) -> bool:
 def _missing_tracks(recipe: Recipe) -> Iterator[str]:
     for number, source in enumerate(recipe.dataset.sources):
         where = f"dataset.sources[{number}]"
-        if source.path is not None and not (recipe.home / source.path).is_dir():
-            yield f"{where}.path: the folder '{source.path}' is not there - put the tracks there"
+        if source.path is not None:
+            yield from _missing_folder(
+                f"{where}.path", source.path, recipe.home, "put the tracks there"
+            )
         if source.ledger is not None and not (recipe.home / source.ledger).is_file():
             yield f"{where}.ledger: the file '{source.ledger}' is not there - say who made what"
 

@@ -118,11 +118,11 @@ def chosen_stages(states: Sequence[StageState], choice: Choice) -> set[str]:
         StageError: no such stage, or one is chosen whose input is not finished.
     """
     names = [state.stage.name for state in states]
-    for name in (*choice.only, *((choice.start_from,) if choice.start_from else ())):
+    for name in (*choice.only, *(() if choice.start_from is None else (choice.start_from,))):
         if name not in names:
             raise StageError(f"'{name}' is not a stage", hint=f"stages are {', '.join(names)}")
     again: set[str] = set()
-    if choice.start_from:
+    if choice.start_from is not None:
         again = set(names[names.index(choice.start_from) :])
     elif choice.force:
         again = set(choice.only or names)
@@ -192,7 +192,8 @@ def _run_one(
     except BaseException as error:
         shutil.rmtree(work, ignore_errors=True)
         _remove_if_empty(progress)
-        sink(Event(planned.name, 0, 0, "", _one_line(error), kind="failed"))
+        kind = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        sink(Event(planned.name, 0, 0, "", _one_line(error), kind=kind))
         raise
     shutil.rmtree(progress, ignore_errors=True)
     artifact = read_artifact(place)

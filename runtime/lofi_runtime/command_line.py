@@ -55,9 +55,16 @@ def run_app(program: str, app: typer.Typer) -> int:
 
 
 def stop_on_sigterm() -> None:
-    """Let SIGTERM unwind like Ctrl-C, so that what is half made is removed."""
+    """Let SIGTERM unwind like Ctrl-C, so that what is half made is removed.
+
+    Only the first of either counts: cleaning up takes a second or two, and another one in the
+    middle of it would leave child processes that nobody waits for.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)

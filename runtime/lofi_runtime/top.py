@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from lofi_runtime.errors import LofiError, ManyProblemsError
 from lofi_runtime.version import VERSION
 
+EXIT_EXPECTED = 1
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -34,6 +36,8 @@ def run_command(program: str, call: Callable[[], int]) -> int:
         `call`'s own code; `exit_code` of a LofiError (its message on stderr, each line as it is);
         130 after Ctrl-C; 141 when the reader of stdout went away; 3 for a bug.
     """
+    if sys.stdout is None:  # started with it closed: results go nowhere
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     try:
         code = call()
         sys.stdout.flush()
@@ -52,6 +56,11 @@ def run_command(program: str, call: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_BROKEN_PIPE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _say(f"{program}: the disk is full: {error.filename or 'standard output'}")
+            # Else the interpreter fails once more while it flushes stdout on its way out.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return EXIT_EXPECTED
         _say(f"{program}: this is a bug: {_one_line(error)}")
         _say(f"{program}: details are in {_write_log(program, error)}; please report it")
         return EXIT_BUG

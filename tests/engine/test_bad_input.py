@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from lofi_engine.plan import PIPELINE
-from tests.support.finished_run import artifacts_of, lofi_recipe
+from tests.support.finished_run import LOFI_RECIPE, artifacts_of, lofi_recipe
 from tests.support.recipes import write_recipe
 
 ANY_LICENSE = {"require_ai_training": False, "allow": ["unknown"]}
@@ -119,3 +123,50 @@ def test_a_read_only_place_is_named(small_disk):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "cannot write here" in done.stderr
+
+
+def test_a_pipe_among_the_tracks_is_refused_by_name_and_hangs_nothing(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    os.mkfifo(raw / "x.wav")
+    recipe = write_recipe(tmp_path, dataset={"sources": [{"path": "raw"}], "licenses": ANY_LICENSE})
+    assert lofi_recipe("plan", recipe, timeout_sec=30).returncode == 0
+    done = lofi_recipe("run", recipe, timeout_sec=30)
+    assert done.returncode == 1
+    assert "x.wav" in done.stderr
+
+
+def test_a_pipe_in_place_of_a_recipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    done = lofi_recipe("validate", tmp_path / "pipe.yaml", timeout_sec=30)
+    assert done.returncode == 1
+    assert "pipe.yaml: is a pipe; save the recipe as a file" in done.stderr
+
+
+@pytest.mark.parametrize("redirect", ["> /dev/full", ">&-"])
+def test_a_standard_output_that_takes_nothing_is_no_bug(redirect):
+    command = f"{sys.executable} -m lofi_engine.cli.main ls {redirect}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == (1 if "full" in redirect else 0)
+    assert "bug" not in done.stderr
+
+
+def test_two_interrupts_end_a_run_once_and_it_goes_on_afterwards(tmp_path):
+    recipe = write_recipe(
+        tmp_path, dataset={"sources": [{"synth": {"tracks": 12, "duration_sec": 30}}]}
+    )
+    command = [*LOFI_RECIPE, "run", str(recipe), "--only", "curate", "--progress", "json"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in running.stderr:
+        if json.loads(line)["done"] >= 1:
+            break
+    for _ in range(2):
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _out, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "Traceback" not in said
+    assert nothing_half_made(tmp_path)
+    again = lofi_recipe("run", recipe, "--only", "curate")
+    assert again.returncode == 0, again.stderr
+    assert "kept from before" in again.stderr

@@ -94,7 +94,7 @@ class LiveLines:
         if event.kind == "progress":
             self._draw(event)
             return
-        if event.kind in ("begin", "done", "failed") and self._task is not None:
+        if event.kind in ("begin", "done", "stopped", "failed") and self._task is not None:
             self._progress.remove_task(self._task)
             self._task = None
         if event.kind != "begin":
@@ -126,6 +126,8 @@ def describe(event: Event) -> str:
             return f"{stage} done in {event.message}"
         case "failed":
             return f"{stage} failed"
+        case "stopped":
+            return f"{stage} stopped; run again to go on"
         case "warning":
             return f"{stage} warning: {event.message}"
         case "note":

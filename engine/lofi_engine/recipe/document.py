@@ -144,6 +144,8 @@ def read_text(path: FilePath) -> str:
     """
     file = str(path)
     try:
+        if path.is_fifo():
+            raise RecipeError([f"{file}: is a pipe; save the recipe as a file"])
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
