@@ -19,7 +19,11 @@ ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [pytest.mark.index, pytest.mark.timeout(900)]
 
 
-def call(*command, cwd, check=True, env=None):
+ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+"""The wheel must not see the checkout through the caller's path."""
+
+
+def call(*command, cwd, check=True, env=ALONE):
     return subprocess.run(
         list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=check, env=env
     )
@@ -67,7 +71,7 @@ def test_the_wheel_writes_a_new_recipe_and_plans_it(environment, tmp_path):
 def test_the_wheel_serves_the_procedural_backend(environment, tmp_path):
     with tempfile.TemporaryDirectory(prefix="lofi") as folder:
         socket = Path(folder) / "s.sock"
-        env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        env = {**ALONE, "XDG_CACHE_HOME": str(tmp_path / "cache")}
         server = subprocess.Popen(
             [environment / "lofi-runtime", "serve", "--socket", socket], env=env
         )
@@ -86,7 +90,7 @@ def test_the_wheel_serves_the_procedural_backend(environment, tmp_path):
 def test_the_wheel_has_no_torch_and_plays_the_procedural_backend(environment, tmp_path):
     missing = call(environment / "python", "-c", "import torch", cwd=tmp_path, check=False)
     assert "No module named 'torch'" in missing.stderr
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env = {**ALONE, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     call(
         environment / "lofi-runtime", "generate", "rainy night coding", "--backend", "procedural",
         "--duration-sec", "5", "--out", tmp_path / "rain.wav", cwd=tmp_path, env=env,
