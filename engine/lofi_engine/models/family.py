@@ -6,7 +6,7 @@ Importing this module is cheap: torch is named in annotations only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,9 @@ class GraphSpec:
         outputs: output names, in order.
         dynamic: by input name, which axes are free and what they are called.
         external_weights: the file holding the weights, or None for a self-contained graph.
+        defaults: by name, the value that stands for an input its caller leaves out. Such inputs
+            come last, after all that must be given; in the graph they are inputs with an
+            initializer.
     """
 
     file: str
@@ -35,6 +38,7 @@ class GraphSpec:
     outputs: tuple[str, ...]
     dynamic: Mapping[str, Mapping[int, str]]
     external_weights: str | None = None
+    defaults: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -79,10 +79,12 @@ class ErgConfig(_Config):
     Args:
         decoder_layers: blocks of the transformer.
         lyric_encoder_layers: layers of the lyric encoder.
+        text_encoder_layers: layers of the text encoder.
     """
 
     decoder_layers: tuple[int, int] = (15, 20)
     lyric_encoder_layers: tuple[int, int] = (4, 6)
+    text_encoder_layers: tuple[int, int] = (8, 10)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lofi_engine.errors import StageError
+from lofi_engine.models.ace_step_v1.dcae_graph import dcae_graph
 from lofi_engine.models.ace_step_v1.graph_modules import (
-    DcaeDecoderGraph,
     TextEncoderGraph,
     TransformerDecoderGraph,
     TransformerEncoderGraph,
@@ -110,16 +110,6 @@ def _transformer_decoder(transformer: AceStepTransformer) -> GraphSpec:
     )
 
 
-def _dcae_decoder(dcae: nn.Module, channels: int, height: int) -> GraphSpec:
-    return GraphSpec(
-        file="dcae_decoder.onnx",
-        module=DcaeDecoderGraph(dcae).eval(),
-        inputs={"latents": _noise(_BATCH, channels, height, _FRAMES)},
-        outputs=("mel_spectrogram",),
-        dynamic={"latents": {0: "batch", 3: "frames"}},
-    )
-
-
 def _vocoder(vocoder: Vocoder) -> GraphSpec:
     return GraphSpec(
         file="vocoder.onnx",
@@ -149,6 +139,6 @@ def bundle_graphs(base: AceStepBase) -> tuple[GraphSpec, ...]:
         _text_encoder(base),
         _transformer_encoder(transformer),
         _transformer_decoder(transformer),
-        _dcae_decoder(base.dcae, config.in_channels, config.max_height),
+        dcae_graph(base.dcae, _noise(_BATCH, config.in_channels, config.max_height, _FRAMES)),
         _vocoder(base.vocoder),
     )

@@ -42,7 +42,7 @@ TRANSFORMER = TransformerConfig(
     lyric_encoder=LyricEncoderConfig(
         output_size=32, attention_heads=2, linear_units=64, num_blocks=2
     ),
-    erg=ErgConfig(decoder_layers=(2, 4), lyric_encoder_layers=(1, 2)),
+    erg=ErgConfig(decoder_layers=(2, 4), lyric_encoder_layers=(1, 2), text_encoder_layers=(1, 2)),
 )
 VOCODER = VocoderConfig(
     depths=(1, 1, 1, 1),
