@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SOURCES := engine runtime tests bench docs
 
-.PHONY: help demo test test-fast check lint types imports lua docs bench clean
+.PHONY: help demo test test-fast check lint types imports lua docs bench bench-memory clean
 
 help:
 	@echo "make demo    run recipes/starter.yaml and generate a clip with its int8 variant"
 	@echo "make test    checks and the whole test suite"
 	@echo "make check   ruff, mypy, import-linter, luacheck"
 	@echo "make bench   benchmarks: tables and ratios"
+	@echo "make bench-memory  the full-size model loaded and exported: hours, 18 GB of memory"
 	@echo "make clean   remove .venv and what the demo made"
 
 # One stamp per set of extras: a second call installs nothing.
@@ -20,7 +21,7 @@ $(VENV)/.engine: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.engine
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,test,lint]'
 	@touch $@
 
 demo: $(VENV)/.engine
@@ -57,8 +58,16 @@ lua:
 docs: $(VENV)/.test
 	$(BIN)/python docs/make_reference.py
 
+# These two need minutes, gigabytes of memory and of disk.
+LONG_BENCHES := bench/bench_load_memory.py bench/bench_export_memory.py
+
 bench: $(VENV)/.test
-	@for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@status=0; for script in $(filter-out $(LONG_BENCHES),$(sort $(wildcard bench/bench_*.py))); do \
+		echo "== $$script"; $(BIN)/python $$script || status=1; done; exit $$status
+
+bench-memory: $(VENV)/.test
+	@status=0; for script in $(LONG_BENCHES); do \
+		echo "== $$script"; $(BIN)/python $$script || status=1; done; exit $$status
 
 clean:
 	rm -rf $(VENV) published recipes/runs

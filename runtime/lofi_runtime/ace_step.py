@@ -1,15 +1,15 @@
 """The `ace_step` backend: a bundle's ONNX graphs behind the Backend protocol.
 
-Text and lyrics are encoded once, twice over: as asked, and as the reference's empty prompt (zero
-text states and zero lyric ids under the same masks). A guided step asks the decoder for both in one
-call. Entropy-rectified guidance, the reference's default beside APG, is not supported yet: it needs
-graphs with a temperature input.
+Text and lyrics are encoded once, twice over where anything is guided: as asked (row 0), and as what
+guidance steers away from (row 1), see `pipeline.erg`. Entropy-rectified guidance, the reference's
+default beside APG, is on where the bundle's graphs can weaken their queries; older bundles are
+guided away from the empty prompt. A guided step asks the decoder for both rows in one call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,9 +17,12 @@ import numpy.typing as npt
 
 from lofi_runtime.backend import Audio, Progress, Request
 from lofi_runtime.bundle import GRAPHS, LYRIC_VOCABULARY, Bundle
+from lofi_runtime.dcae import SessionDcae
+from lofi_runtime.decoder import MAX_KEY_VALUE_BYTES, WHOLE, Conditioning, Context, Decoder
 from lofi_runtime.errors import BackendError
 from lofi_runtime.pipeline.decode import decode_latents
 from lofi_runtime.pipeline.denoise import DenoiseSettings, denoise
+from lofi_runtime.pipeline.erg import FULL_ERG, QUERY_SCALE, QUERY_SCALE_INPUT, Erg
 from lofi_runtime.pipeline.lyrics import NO_LYRICS, LyricTokenizer, is_instrumental
 from lofi_runtime.pipeline.master import master
 from lofi_runtime.pipeline.noise import starting_noise
@@ -27,14 +30,11 @@ from lofi_runtime.pipeline.text import TextTokenizer
 from lofi_runtime.sessions import CPU, Sessions
 
 Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
 
-
-@dataclass(frozen=True)
-class Context:
-    """What the decoder attends to: states (rows, tokens, width) and mask (rows, tokens)."""
-
-    states: Floats
-    mask: Floats
+TEXT, ENCODER = "text_encoder.onnx", "transformer_encoder.onnx"
+PLAIN: Mapping[str, Floats] = {}
+WEAK: Mapping[str, Floats] = {QUERY_SCALE_INPUT: np.array([QUERY_SCALE], np.float32)}
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class AceStepBackend:
         bundle: opened, see `bundle.open_bundle`.
         threads: for one graph; 0 lets ONNX Runtime choose.
         providers: ONNX Runtime execution providers, best first.
+        erg: which parts guidance weakens, as far as the bundle's graphs can.
+        max_key_value_bytes: see `decoder.Decoder`.
 
     Raises:
         BackendError: the installed ONNX Runtime is too old for the bundle.
@@ -66,7 +68,13 @@ class AceStepBackend:
     type = "ace_step"
 
     def __init__(
-        self, bundle: Bundle, *, threads: int = 0, providers: Sequence[str] = (CPU,)
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 0,
+        providers: Sequence[str] = (CPU,),
+        erg: Erg = FULL_ERG,
+        max_key_value_bytes: int = MAX_KEY_VALUE_BYTES,
     ) -> None:
         self.name = f"ACE-Step ({bundle.name})"
         self.model_version = f"{bundle.name} {bundle.version}"
@@ -75,6 +83,8 @@ class AceStepBackend:
         self._bundle = bundle
         self._config = bundle.config
         self._sessions = Sessions(bundle, threads=threads, providers=providers)
+        self._decoder = Decoder(bundle, self._sessions, max_key_value_bytes)
+        self._erg = erg
         self._is_loaded = False
 
     def load(self, progress: Progress = lambda *_: None) -> None:
@@ -89,29 +99,34 @@ class AceStepBackend:
         """
         if self._is_loaded:
             return
-        total = 1 + len(GRAPHS)
+        files = [file for graph in GRAPHS for file in self._in_use(graph)]
+        total = 1 + len(files)
         progress("load", 0, total)
         _ = self._text_tokenizer, self._lyric_tokenizer
-        self._sessions.load(lambda done: progress("load", 1 + done, total))
+        self._sessions.load(files, lambda done: progress("load", 1 + done, total))
         self._bundle.check_unchanged()
         self._is_loaded = True
 
     def generate(self, request: Request, progress: Progress) -> Audio:
         """Make the sound; the same request gives the same samples on the same machine.
 
-        `progress` hears "encode", "denoise", "decode" and "master", before each step of each.
+        `progress` hears "encode", "denoise", "decode" and "master", before each step of each, and
+        "load" where this context needs the decoder's other form.
 
         Raises:
-            BackendError: a graph could not be loaded or run, or gave values that are not numbers.
+            BackendError: the duration is out of range, or a graph could not be loaded or run, or
+                gave values that are not numbers.
             BundleError: a verified bundle was changed before it was loaded.
             GenerationCancelled: `progress` said so.
         """
+        self._check_duration(request.duration_sec)
         denoised = self.latents(request, progress)
         waveform = decode_latents(
             denoised.latents,
-            lambda part: self._sessions.run("dcae_decoder.onnx", part)[0],
+            SessionDcae(self._sessions),
             lambda mel: self._sessions.run("vocoder.onnx", mel)[0],
             samples_per_latent=self._config.samples_per_latent,
+            mel_frames_per_latent=self._config.mel_frames_per_latent,
             on_piece=lambda done, total: progress("decode", done, total),
         )
         progress("master", 0, 1)
@@ -135,9 +150,27 @@ class AceStepBackend:
             shift=self._config.shift,
         )
         progress("encode", 0, 1)
-        lyric_ids, warnings = self._lyric_ids(request.lyrics)
-        both = self._encode(request.prompt, lyric_ids)
-        return Denoised(self._denoise(request, settings, both, progress), warnings)
+        text_warnings = self._text_warnings(request.prompt)
+        lyric_ids, lyric_warnings = self._lyric_ids(request.lyrics)
+        context = self._encode(request.prompt, lyric_ids, is_guided=settings.is_guided)
+        conditioning = self._decoder.prepare(context, lambda: progress("load", 0, 1))
+        latents = self._denoise(request, settings, conditioning, progress)
+        return Denoised(latents, text_warnings + lyric_warnings)
+
+    def _in_use(self, graph: str) -> tuple[str, ...]:
+        """Name the files that do a required graph's work."""
+        return self._decoder.files if graph == WHOLE else (graph,)
+
+    def _check_duration(self, duration_sec: int) -> None:
+        if not self.min_duration_sec <= duration_sec <= self.max_duration_sec:
+            raise BackendError(
+                f"duration_sec: {duration_sec} is outside {self.min_duration_sec} to"
+                f" {self.max_duration_sec}, the range of {self.name}"
+            )
+
+    def _text_warnings(self, prompt: str) -> tuple[str, ...]:
+        count, most = self._text_tokenizer.count(prompt), self._config.max_text_tokens
+        return (f"prompt cut: {count} tokens, this model takes {most}",) if count > most else ()
 
     def _lyric_ids(self, lyrics: str) -> tuple[list[int], tuple[str, ...]]:
         """Tokenize lyrics as far as this bundle can, and say what is lost."""
@@ -152,28 +185,53 @@ class AceStepBackend:
             warnings += (f"lyrics cut: {len(ids)} tokens, this model takes {most}",)
         return ids[:most], warnings
 
-    def _encode(self, prompt: str, lyric_ids: list[int]) -> Context:
-        """Encode the request (row 0) and its empty twin (row 1)."""
+    def _encode(self, prompt: str, lyric_ids: list[int], *, is_guided: bool) -> Context:
+        """Encode the request (row 0) and, where it is guided, the weaker twin (row 1)."""
         ids, mask = self._text_tokenizer.encode([prompt])
-        text = self._sessions.run("text_encoder.onnx", ids, mask)[0]
+        text = self._sessions.run(TEXT, ids, mask)[0]
         lyrics = np.array([lyric_ids], np.int64)
         # The reference gives an instrumental's one lyric token a mask of 0.
-        lyric_mask = np.full_like(lyrics, lyric_ids != NO_LYRICS)
-        rows = [
-            self._sessions.run(
-                "transformer_encoder.onnx",
-                states,
-                mask,
-                np.zeros((1, self._config.speaker_width), np.float32),
-                tokens,
-                lyric_mask,
-            )
-            for states, tokens in ((text, lyrics), (np.zeros_like(text), np.zeros_like(lyrics)))
-        ]
-        return Context(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
+        masks = mask, np.full_like(lyrics, lyric_ids != NO_LYRICS)
+        asked = self._context(text, lyrics, masks)
+        if not is_guided:
+            return Context(*asked)
+        if self._erg.lyric and self._weakens(ENCODER):
+            weak = self._context(self._weak_text(ids, mask, text), lyrics, masks, WEAK)
+        else:
+            weak = self._context(np.zeros_like(text), np.zeros_like(lyrics), masks)
+        states, mask_of_both = (np.concatenate(rows) for rows in zip(asked, weak, strict=True))
+        scale = np.array([1.0, QUERY_SCALE], np.float32) if self._erg.diffusion else None
+        return Context(states, mask_of_both, scale)
+
+    def _weak_text(self, ids: Ids, mask: Ids, text: Floats) -> Floats:
+        """Read the prompt with scaled queries, or give zeros shaped like `text`."""
+        if self._erg.text and self._weakens(TEXT):
+            return self._sessions.run(TEXT, ids, mask, optional=WEAK)[0]
+        return np.zeros_like(text)
+
+    def _context(
+        self,
+        text: Floats,
+        lyrics: Ids,
+        masks: tuple[Ids, Ids],
+        optional: Mapping[str, Floats] = PLAIN,
+    ) -> tuple[Floats, Floats]:
+        """Encode one row, without a speaker, to states and mask."""
+        speaker = np.zeros((1, self._config.speaker_width), np.float32)
+        states, mask = self._sessions.run(
+            ENCODER, text, masks[0], speaker, lyrics, masks[1], optional=optional
+        )
+        return states, mask
+
+    def _weakens(self, file: str) -> bool:
+        return self._sessions.offers(file, QUERY_SCALE_INPUT)
 
     def _denoise(
-        self, request: Request, settings: DenoiseSettings, both: Context, progress: Progress
+        self,
+        request: Request,
+        settings: DenoiseSettings,
+        conditioning: Conditioning,
+        progress: Progress,
     ) -> Floats:
         shape = (
             1,
@@ -182,32 +240,15 @@ class AceStepBackend:
             self._config.frames(request.duration_sec),
         )
         return denoise(
-            self._velocity,
+            self._decoder.velocity,
             starting_noise(request.seed, shape),
-            Context(both.states[:1], both.mask[:1]),
-            both if settings.is_guided else None,
+            # An unguided step reads as it was asked: the first row's scale is 1.
+            replace(conditioning.first(1), query_scale=None),
+            conditioning if settings.is_guided else None,
             settings=settings,
             seed=request.seed,
             on_step=lambda done, total: progress("denoise", done, total),
         )
-
-    def _velocity(self, latents: Floats, timestep: Floats, context: Context) -> Floats:
-        """Ask the decoder; the contract's timestep is one value for all rows.
-
-        A foreign bundle may come from an export that takes one row at a time.
-        """
-        every_frame = np.ones((len(latents), latents.shape[-1]), np.float32)
-        inputs = (latents, every_frame, context.states, context.mask)
-        at_once = 1 if self._bundle.is_foreign else len(latents)
-        answers = [
-            self._sessions.run(
-                "transformer_decoder.onnx",
-                *(value[row : row + at_once] for value in inputs),
-                timestep[:1],
-            )[0]
-            for row in range(0, len(latents), at_once)
-        ]
-        return np.concatenate(answers)
 
     @cached_property
     def _text_tokenizer(self) -> TextTokenizer:

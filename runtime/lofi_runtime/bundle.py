@@ -36,6 +36,9 @@ REQUIRED_FILES = (
     "tokenizer.json",
 )
 GRAPHS = tuple(file for file in REQUIRED_FILES if file.endswith(".onnx"))
+OPTIONAL_GRAPHS = ("transformer_context.onnx", "transformer_decoder_step.onnx")
+"""The decoder in two: what depends on the context alone, and the rest. Both or none are used; they
+share the decoder's weights file."""
 LYRIC_VOCABULARY = "lyric_vocabulary.json"
 
 Stamp = tuple[int, ...]
@@ -91,11 +94,27 @@ class Bundle:
         return self.manifest is None and self.stated_config is None
 
     @property
+    def is_unpublished(self) -> bool:
+        """Whether it is still being made: its figures are stated, it has no manifest yet."""
+        return self.manifest is None and self.stated_config is not None
+
+    @property
     def has_lyrics(self) -> bool:
         """Whether the bundle can tokenize lyrics; a file its manifest does not list is not used."""
         if self.manifest:
             return LYRIC_VOCABULARY in self.manifest.files
         return self.path(LYRIC_VOCABULARY).is_file()
+
+    @property
+    def has_step_graphs(self) -> bool:
+        """Whether the bundle has `OPTIONAL_GRAPHS`; what its manifest does not list is not used.
+
+        Nothing says of a foreign folder's that they were cut from the decoder beside them.
+        """
+        if self.manifest:
+            listed = self.manifest.files.keys() & self.manifest.graphs.keys()
+            return set(OPTIONAL_GRAPHS) <= listed
+        return not self.is_foreign and all(self.path(file).is_file() for file in OPTIONAL_GRAPHS)
 
     def path(self, file: str) -> Path:
         """Give the path of one of the bundle's files."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -31,6 +31,19 @@ class InputRecord:
     def __str__(self) -> str:
         """Give name and type as errors tell them."""
         return f"{self.name!r} ({self.dtype})"
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """What a graph takes.
+
+    Args:
+        inputs: those a caller must give, in the graph's own order.
+        optional_inputs: those with a default, given by name.
+    """
+
+    inputs: tuple[InputRecord, ...]
+    optional_inputs: tuple[InputRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ class Manifest:
         version: the model's release.
         variant: the precision.
         files: every file of the bundle but the manifest, by name.
-        graphs: the inputs of every graph, by file name, in the graph's own order.
+        graphs: what every graph takes, by file name.
         oldest_onnxruntime: the oldest ONNX Runtime that loads every graph.
         widths: for every component, weights by how many bits each is stored in.
         license: SPDX identifier.
@@ -101,7 +114,7 @@ class Manifest:
     version: str
     variant: str
     files: Mapping[str, FileRecord]
-    graphs: Mapping[str, tuple[InputRecord, ...]]
+    graphs: Mapping[str, GraphRecord]
     oldest_onnxruntime: str
     widths: Mapping[str, Mapping[int, int]]
     license: str
@@ -130,7 +143,7 @@ class Manifest:
             version=record["version"],
             variant=record["variant"],
             files={name: FileRecord(**file) for name, file in record["files"].items()},
-            graphs={name: _inputs(graph) for name, graph in record["graphs"].items()},
+            graphs={name: _graph(graph) for name, graph in record["graphs"].items()},
             oldest_onnxruntime=record["oldest_onnxruntime"],
             widths={
                 component: {int(bits): count for bits, count in histogram.items()}
@@ -147,5 +160,10 @@ def short_hash(value: Any) -> str:
     return sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
 
 
-def _inputs(graph: Mapping[str, Any]) -> tuple[InputRecord, ...]:
-    return tuple(InputRecord(record["name"], record["dtype"]) for record in graph["inputs"])
+def _graph(record: Mapping[str, Any]) -> GraphRecord:
+    # Bundles from before graphs had optional inputs do not name them.
+    return GraphRecord(_inputs(record["inputs"]), _inputs(record.get("optional_inputs", ())))
+
+
+def _inputs(records: Iterable[Mapping[str, Any]]) -> tuple[InputRecord, ...]:
+    return tuple(InputRecord(record["name"], record["dtype"]) for record in records)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lofi_runtime.errors import StyleError
 from lofi_runtime.library import AUTO, PROCEDURAL, Library, Source
+from lofi_runtime.pipeline import VERSION as PIPELINE_VERSION
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.styles.prompts import style_tags
 from lofi_runtime.styles.taxonomy import Style, find_style, load_styles
@@ -46,6 +47,7 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
             "inference_steps": params["inference_steps"],
             "scheduler": params["scheduler"],
             "guidance_scale": float(params["guidance_scale"]),
+            "pipeline_version": PIPELINE_VERSION,
             "style_tags": style_tags(style, params["prompt"], seed) if style else "",
         }
     spec = TrackSpec(

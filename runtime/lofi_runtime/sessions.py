@@ -1,27 +1,48 @@
 """ONNX Runtime sessions over a bundle's graphs.
 
-Graphs are called by position: the order of their inputs is the contract, and each is held against
-the manifest's when it is loaded. Optional inputs at the end keep their defaults.
+What a graph must be given is given by position: the order of its inputs is the contract, and each
+is held against the manifest's when the graph is loaded. Optional inputs, those with a default in
+the graph itself, are given by name or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lofi_runtime.bundle import GRAPHS, MANIFEST_NAME, Bundle
+from lofi_runtime.bundle import MANIFEST_NAME, Bundle
 from lofi_runtime.errors import BackendError
-from lofi_runtime.manifest import InputRecord
+from lofi_runtime.manifest import GraphRecord, InputRecord
 
 CPU = "CPUExecutionProvider"
 
-_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+Array = npt.NDArray[Any]
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(int64)": "int64",
+}
 """ONNX Runtime's names and the manifest's."""
+NOT_OURS = "this is not a bundle this version can play"
+"""What to say of graphs that do not keep the contract."""
+_NONE: Mapping[str, Array] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A loaded graph and the names it is called by."""
+
+    session: Any
+    inputs: tuple[str, ...]
+    optional: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 class Sessions:
@@ -42,81 +63,204 @@ class Sessions:
         self._bundle = bundle
         self._threads = threads
         self._providers = list(providers)
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, _Graph] = {}
         if bundle.manifest:
             _check_version(bundle.name, bundle.manifest.oldest_onnxruntime)
 
-    def load(self, on_graph: Callable[[int], None]) -> None:
-        """Load every graph of the bundle that is not loaded yet.
+    def load(
+        self, files: Sequence[str], on_graph: Callable[[int], None] = lambda _done: None
+    ) -> None:
+        """Load graphs that are not loaded yet.
 
         Args:
-            on_graph: `on_graph(done)` before each of `bundle.GRAPHS`.
+            files: the graphs' file names.
+            on_graph: `on_graph(done)` before each of `files`.
 
         Raises:
             BackendError: a graph cannot be loaded, or its inputs are not the manifest's.
         """
-        for done, file in enumerate(GRAPHS):
+        for done, file in enumerate(files):
             on_graph(done)
-            self._session(file)
+            self._graph(file)
 
-    def run(self, file: str, *inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
-        """Run the graph `file` on its inputs, in the graph's order; loads it if need be.
+    def is_loaded(self, file: str) -> bool:
+        """Say whether the graph `file` holds memory now."""
+        return file in self._loaded
+
+    def drop(self, *files: str) -> None:
+        """Free the graphs `files`; each is loaded again when it is next asked for."""
+        for file in files:
+            self._loaded.pop(file, None)
+
+    def optional_names(self, file: str) -> tuple[str, ...]:
+        """Name the optional inputs of the graph `file`; loads it if need be.
 
         Raises:
-            BackendError: the graph cannot be loaded, or fails on these inputs.
+            BackendError: the graph cannot be loaded.
         """
-        session = self._session(file)
-        names = [value.name for value in session.get_inputs()]
-        feeds = dict(zip(names, inputs, strict=False))
-        if len(feeds) < len(inputs):
+        return self._graph(file).optional
+
+    def offers(self, file: str, name: str) -> bool:
+        """Say whether the graph `file` takes the optional input `name`; loads it if need be.
+
+        Raises:
+            BackendError: the graph cannot be loaded.
+        """
+        return name in self._graph(file).optional
+
+    def input_names(self, file: str) -> tuple[str, ...]:
+        """Name what the graph `file` must be given, in its order; loads it if need be.
+
+        Raises:
+            BackendError: the graph cannot be loaded.
+        """
+        return self._graph(file).inputs
+
+    def output_names(self, file: str) -> tuple[str, ...]:
+        """Name the outputs of the graph `file`, in its order; loads it if need be.
+
+        Raises:
+            BackendError: the graph cannot be loaded.
+        """
+        return self._graph(file).outputs
+
+    def run(
+        self,
+        file: str,
+        *inputs: Array,
+        optional: Mapping[str, Array] = _NONE,
+        outputs: Sequence[str] | None = None,
+    ) -> list[npt.NDArray[np.float32]]:
+        """Run the graph `file`; loads it if need be.
+
+        Args:
+            file: the graph's name in the bundle.
+            inputs: what the graph must be given, in its order.
+            optional: by name, what is given instead of a default.
+            outputs: the outputs wanted, by name; only what leads to them is computed. None: all.
+
+        Returns:
+            The outputs, in the order of `outputs` or, without it, of the graph.
+
+        Raises:
+            BackendError: the graph cannot be loaded, has no such inputs or outputs, fails on these,
+                or answers with values that are not numbers. Those of an unpublished bundle pass:
+                whoever measures it says what is to be done about the variant.
+        """
+        graph = self._graph(file)
+        feeds = self._feeds(file, graph, inputs, optional)
+        wanted = graph.outputs if outputs is None else tuple(outputs)
+        if unknown := [name for name in wanted if name not in graph.outputs]:
             raise BackendError(
-                f"{self._bundle.path(file)}: takes {len(names)} inputs, {len(inputs)} expected",
-                hint="this is not a bundle this version can play",
+                f"{self._bundle.path(file)}: has no output {', '.join(map(repr, unknown))}, only"
+                f" {', '.join(graph.outputs)}",
+                hint=NOT_OURS,
             )
         try:
-            outputs: list[npt.NDArray[np.float32]] = session.run(None, feeds)
+            answers: list[npt.NDArray[np.float32]] = graph.session.run(
+                list(wanted), feeds, None if outputs is None else _partial_run()
+            )
         except _failures() as error:
             shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
             raise BackendError(f"{file} failed on {shapes}: {_first_line(error)}") from error
-        return outputs
+        if not self._bundle.is_unpublished:
+            for name, answer in zip(wanted, answers, strict=True):
+                _check_numbers(file, name, answer)
+        return answers
 
-    def _session(self, file: str) -> Any:
+    def _feeds(
+        self, file: str, graph: _Graph, inputs: Sequence[Array], optional: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Give every input its name."""
+        if len(inputs) > len(graph.inputs):
+            raise BackendError(
+                f"{self._bundle.path(file)}: takes {len(graph.inputs)} inputs, {len(inputs)}"
+                " expected",
+                hint=NOT_OURS,
+            )
+        if unknown := [name for name in optional if name not in graph.optional]:
+            raise BackendError(
+                f"{self._bundle.path(file)}: has no optional input"
+                f" {', '.join(map(repr, unknown))}, only {', '.join(graph.optional) or 'none'}",
+                hint=NOT_OURS,
+            )
+        return dict(zip(graph.inputs, inputs, strict=False)) | dict(optional)
+
+    def _graph(self, file: str) -> _Graph:
         if file not in self._loaded:
-            import onnxruntime
-
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self._threads
-            options.log_severity_level = 3  # errors come as exceptions; stderr stays quiet
-            path = self._bundle.path(file)
-            try:
-                session = onnxruntime.InferenceSession(
-                    str(path), options, providers=self._providers
-                )
-            except _failures() as error:
-                raise BackendError(
-                    f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it"
-                    f" ({_first_line(error)})",
-                    hint="pull it again, or upgrade onnxruntime",
-                ) from error
-            if self._bundle.manifest:
-                _check_inputs(path, session, self._bundle.manifest.graphs[file])
-            self._loaded[file] = session
+            self._loaded[file] = self._load(file)
         return self._loaded[file]
 
+    def _load(self, file: str) -> _Graph:
+        import onnxruntime
 
-def _check_inputs(path: Path, session: Any, stated: Sequence[InputRecord]) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        # Errors come as exceptions; a default that a caller may override is not worth a warning.
+        options.log_severity_level = 3
+        path = self._bundle.path(file)
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=self._providers)
+        except _failures() as error:
+            raise BackendError(
+                f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it"
+                f" ({_first_line(error)})",
+                hint="pull it again, or upgrade onnxruntime",
+            ) from error
+        found = GraphRecord(
+            _described(session.get_inputs()), _described(session.get_overridable_initializers())
+        )
+        if self._bundle.manifest:
+            _check_interface(path, found, self._bundle.manifest.graphs[file])
+        return _Graph(
+            session,
+            tuple(record.name for record in found.inputs),
+            tuple(record.name for record in found.optional_inputs),
+            tuple(value.name for value in session.get_outputs()),
+        )
+
+
+def _described(values: Sequence[Any]) -> tuple[InputRecord, ...]:
+    return tuple(InputRecord(value.name, _DTYPES.get(value.type, value.type)) for value in values)
+
+
+def _check_interface(path: Path, found: GraphRecord, stated: GraphRecord) -> None:
     """Refuse a graph that would take the values meant for one input as another's."""
-    found = [
-        InputRecord(value.name, _DTYPES.get(value.type, value.type))
-        for value in session.get_inputs()
-    ]
-    for number, (has, should) in enumerate(zip_longest(found, stated), start=1):
+    for number, (has, should) in enumerate(zip_longest(found.inputs, stated.inputs), start=1):
         if has != should:
             raise BackendError(
                 f"{path}: input {number} is {has or 'not there'}, {MANIFEST_NAME} says"
                 f" {should or 'there is none'}",
-                hint="this is not a bundle this version can play",
+                hint=NOT_OURS,
             )
+    by_name = {record.name: record for record in found.optional_inputs}
+    listed = {record.name: record for record in stated.optional_inputs}
+    for name in sorted(by_name.keys() | listed.keys()):
+        if by_name.get(name) != listed.get(name):
+            raise BackendError(
+                f"{path}: optional input {by_name.get(name) or f'{name!r} is not there'},"
+                f" {MANIFEST_NAME} says {listed.get(name) or 'there is none'}",
+                hint=NOT_OURS,
+            )
+
+
+def _check_numbers(file: str, name: str, answer: Array) -> None:
+    """Refuse what would end as noise or silence; minus infinity may mask attention, and passes."""
+    # The greatest value is NaN where any is, and is found without a copy.
+    if answer.dtype.kind == "f" and answer.size and not answer.max() < np.inf:
+        raise BackendError(
+            f"{file}: {name!r} holds values that are not numbers",
+            hint="try another variant of the model; this one may overflow on this machine",
+        )
+
+
+def _partial_run() -> Any:
+    """Make the options that leave out whatever the wanted outputs do not need."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
 
 
 def _failures() -> tuple[type[Exception], ...]:

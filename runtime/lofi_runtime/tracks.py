@@ -50,6 +50,8 @@ class TrackSpec:
         scheduler: "euler", "heun" or "pingpong".
         guidance_scale: 1 to 30.
         model_identity: of the bundle's content: one name and release may have had several.
+        pipeline_version: of the code between the model's graphs (`pipeline.VERSION`); None where
+            the backend does not use it.
     """
 
     prompt: str
@@ -65,6 +67,7 @@ class TrackSpec:
     scheduler: str | None = None
     guidance_scale: float | None = None
     model_identity: str = ""
+    pipeline_version: int | None = None
 
     @property
     def track_id(self) -> str:
@@ -84,7 +87,9 @@ class TrackSpec:
         return self._asked() | ({"precision": self.precision} if self.precision else {})
 
     def _asked(self) -> dict[str, Any]:
-        made_here = {"model_version", "model_identity", "style_tags", "precision"}
+        made_here = {
+            "model_version", "model_identity", "pipeline_version", "style_tags", "precision"
+        }  # fmt: skip
         return {
             key: value
             for key, value in asdict(self).items()

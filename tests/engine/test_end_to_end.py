@@ -105,11 +105,11 @@ def test_a_run_killed_once_inside_every_stage_ends_as_an_undisturbed_one(finishe
 
 def test_a_deleted_published_folder_is_published_again(finished_run, tmp_path):
     state = lofi_recipe("plan", finished_run.recipe, "--json")
-    assert [row["cached"] for row in json.loads(state.stdout)] == [True] * len(PIPELINE)
+    assert [row["cached"] for row in json.loads(state.stdout)["stages"]] == [True] * len(PIPELINE)
     moved = tmp_path / "moved"
     finished_run.bundle("int4").rename(moved)
     try:
-        rows = json.loads(lofi_recipe("plan", finished_run.recipe, "--json").stdout)
+        rows = json.loads(lofi_recipe("plan", finished_run.recipe, "--json").stdout)["stages"]
         reasons = {row["stage"]: row["reason"] for row in rows if not row["cached"]}
         assert list(reasons) == ["publish"]
         assert "published/small-int4" in reasons["publish"]

@@ -63,6 +63,7 @@ def test_an_id_is_16_lowercase_hex_digits_and_stays_the_same() -> None:
         {"scheduler": "heun"},
         {"guidance_scale": 15.5},
         {"model_identity": "0123456789abcdef"},
+        {"pipeline_version": 2},
     ],
 )
 def test_whatever_shapes_the_sound_changes_the_id(change: dict[str, object]) -> None:

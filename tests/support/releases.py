@@ -18,6 +18,7 @@ def make_record(weights: str = "int8", **changes: Any) -> dict[str, Any]:
     record = {
         "asked": {"weights": weights},
         "total_bytes": 3_260_000,
+        "sizes": {"transformer_decoder": 2_600_000, "vocoder": 660_000},
         "coverage_total": 0.987654,
         "oldest_onnxruntime": "1.20",
         "opset": 21,

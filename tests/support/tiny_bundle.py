@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lofi_runtime.bundle import LYRIC_VOCABULARY, MANIFEST_NAME, file_records
+from lofi_runtime.bundle import LYRIC_VOCABULARY, MANIFEST_NAME, OPTIONAL_GRAPHS, file_records
 
 TEXT_WIDTH, SPEAKER_WIDTH, CONTEXT_WIDTH = 8, 4, 12
 CHANNELS, HEIGHT, MEL_CHANNELS, HOP = 8, 16, 128, 512
@@ -24,12 +24,27 @@ LYRIC_IDS = 300
 OPSET = 17
 NAME = "lofi-tiny-fp32"
 
+WEAKENED = {
+    "text_encoder.onnx": ("found", [-1, 1, 1]),
+    "transformer_encoder.onnx": ("lyric", [-1, 1, 1]),
+    "transformer_decoder.onnx": ("raw", [-1, 1, 1, 1]),
+}
+"""What `query_scale` acts on: the value, and the shape in which the scale meets it."""
+CROSSINGS = {"context": "cross_key_0", "count": "context_bias"}
+"""What the decoder's two parts hand over, by the names it has in the whole one."""
+
 Node = onnx.NodeProto
 Shape = Sequence[int | str]
 
 
 def make_tiny_bundle(
-    folder: Path, *, lyrics: bool = True, manifest: bool = True, seed: int = 7
+    folder: Path,
+    *,
+    lyrics: bool = True,
+    manifest: bool = True,
+    seed: int = 7,
+    query_scale: bool = False,
+    step: bool = False,
 ) -> Path:
     """Make `folder` a bundle and return it.
 
@@ -38,6 +53,8 @@ def make_tiny_bundle(
         lyrics: whether it has a lyric vocabulary.
         manifest: whether it has a manifest.
         seed: of the weights; name and release stay the same.
+        query_scale: whether three graphs take that optional input.
+        step: whether the decoder is there in two parts as well.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer_json()
@@ -52,9 +69,18 @@ def make_tiny_bundle(
         "dcae_decoder.onnx": _dcae_decoder(),
         "vocoder.onnx": _vocoder(weights),
     }
-    records = {file: _interface(model) for file, model in graphs.items()}
+    if query_scale:
+        for file, gained in WEAKENED.items():
+            _take_query_scale(graphs[file], *gained)
     for file, model in graphs.items():
         _save(model, folder / file)
+    if step:
+        # Cut from the saved decoder, whose weights already are references.
+        decoder = onnx.load(folder / "transformer_decoder.onnx", load_external_data=False)
+        for file, model in zip(OPTIONAL_GRAPHS, _cut(decoder), strict=True):
+            onnx.save_model(model, folder / file)
+            graphs[file] = model
+    records = {file: _interface(model) for file, model in graphs.items()}
     if manifest:
         write_manifest(folder, records)
     return folder
@@ -196,8 +222,8 @@ def _transformer_decoder(weights: np.random.Generator) -> onnx.ModelProto:
     nodes = [
         helper.make_node("Unsqueeze", ["encoder_hidden_mask", "last_axis"], ["context_mask"]),
         helper.make_node("Mul", ["encoder_hidden_states", "context_mask"], ["context"]),
-        helper.make_node("ReduceSum", ["context", "time_axis"], ["sum"], keepdims=0),
         helper.make_node("ReduceSum", ["context_mask", "time_axis"], ["count"], keepdims=0),
+        helper.make_node("ReduceSum", ["context", "time_axis"], ["sum"], keepdims=0),
         helper.make_node("Div", ["sum", "count"], ["mean"]),
         helper.make_node("MatMul", ["mean", "pattern_weight"], ["pattern_flat"]),
         helper.make_node("Tanh", ["pattern_flat"], ["pattern_bounded"]),
@@ -231,6 +257,75 @@ def _transformer_decoder(weights: np.random.Generator) -> onnx.ModelProto:
             "frame_axes": np.array([1, 2]),
         },
     )
+
+
+def _take_query_scale(model: onnx.ModelProto, value: str, shape: list[int]) -> None:
+    """Multiply `value` by (1 + query_scale) / 2: by 1, unless a caller says otherwise."""
+    graph = model.graph
+    readers = [node for node in graph.node if value in node.input]
+    at = list(graph.node).index(readers[0])
+    for node in readers:
+        node.input[:] = [f"{value}_gained" if name == value else name for name in node.input]
+    gain = [
+        helper.make_node("Reshape", ["query_scale", "gain_shape"], ["scale"]),
+        helper.make_node("Add", ["scale", "gain_one"], ["doubled"]),
+        helper.make_node("Mul", ["doubled", "gain_half"], ["gain"]),
+        helper.make_node("Mul", [value, "gain"], [f"{value}_gained"]),
+    ]
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*rest[:at], *gain, *rest[at:]])
+    graph.input.append(_float("query_scale", ["Q"]))
+    for name, array in {
+        "query_scale": np.ones(1, np.float32),
+        "gain_one": np.array(1.0, np.float32),
+        "gain_half": np.array(0.5, np.float32),
+        "gain_shape": np.array(shape),
+    }.items():
+        graph.initializer.append(numpy_helper.from_array(array, name))
+    onnx.checker.check_model(model)
+
+
+def _cut(decoder: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Cut the decoder at `CROSSINGS`: what makes them, and what reads them."""
+    context, step = onnx.ModelProto(), onnx.ModelProto()
+    for part in (context, step):
+        part.CopyFrom(decoder)
+        for node in part.graph.node:
+            node.input[:] = [CROSSINGS.get(name, name) for name in node.input]
+            node.output[:] = [CROSSINGS.get(name, name) for name in node.output]
+    makers = 3  # the decoder's nodes begin with the context's
+    handed = [
+        _float("cross_key_0", ["B", "C", CONTEXT_WIDTH]),
+        _float("context_bias", ["B", 1]),
+    ]
+    inputs = {value.name: value for value in decoder.graph.input}
+    whole = ("encoder_hidden_states", "encoder_hidden_mask")
+    _become(context.graph, slice(0, makers), [inputs[name] for name in whole], handed)
+    own = [value for name, value in inputs.items() if name not in (*whole, "query_scale")]
+    optional = [inputs["query_scale"]] if "query_scale" in inputs else []
+    _become(step.graph, slice(makers, None), [*own, *handed, *optional], list(step.graph.output))
+    return context, step
+
+
+def _become(
+    graph: onnx.GraphProto,
+    nodes: slice,
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+) -> None:
+    kept = list(graph.node)[nodes]
+    read = {name for node in kept for name in node.input}
+    weights = [weight for weight in graph.initializer if weight.name in read]
+    for field, values in (
+        (graph.node, kept),
+        (graph.initializer, weights),
+        (graph.input, inputs),
+        (graph.output, outputs),
+    ):
+        copies = [type(value).FromString(value.SerializeToString()) for value in values]
+        del field[:]
+        field.extend(copies)
 
 
 def _dcae_decoder() -> onnx.ModelProto:
@@ -332,7 +427,19 @@ def _interface(model: onnx.ModelProto) -> dict[str, Any]:
         shape = [axis.dim_param or axis.dim_value for axis in tensor.shape.dim]
         return {"name": value.name, "dtype": dtype, "shape": shape}
 
-    return {
-        "inputs": [described(value) for value in model.graph.input],
+    defaults = {weight.name: weight for weight in model.graph.initializer}
+    required = [value for value in model.graph.input if value.name not in defaults]
+    optional = [
+        {
+            "name": value.name,
+            "dtype": described(value)["dtype"],
+            "default": numpy_helper.to_array(defaults[value.name]).tolist(),
+        }
+        for value in model.graph.input
+        if value.name in defaults
+    ]
+    record: dict[str, Any] = {
+        "inputs": [described(value) for value in required],
         "outputs": [described(value) for value in model.graph.output],
     }
+    return record | ({"optional_inputs": optional} if optional else {})

@@ -107,7 +107,7 @@ def _plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     overrides: Overrides = None,
 ) -> int:
-    """Say for each stage whether it is cached or must run, and why."""
+    """Say what is cached, what must run and why, and what the graphs will weigh."""
     from lofi_engine.cli.plan import run_plan
 
     return run_plan(path, overrides or (), as_json=as_json)

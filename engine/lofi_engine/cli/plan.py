@@ -1,4 +1,4 @@
-"""`lofi-recipe plan`: what a run would do, stage by stage, and why."""
+"""`lofi-recipe plan`: what a run would do, stage by stage, and why; and what it would weigh."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import sys
 from collections.abc import Sequence, Set
 from pathlib import Path
 
+from lofi_engine.cli import sizes
+from lofi_engine.errors import StageError
 from lofi_engine.lookup import StageState
 from lofi_engine.recipe.load import load_recipe
+from lofi_engine.recipe.model import Recipe
 from lofi_engine.run import plan_states
 from lofi_engine.stages.registry import STAGES
 
 
 def run_plan(path: Path, overrides: Sequence[str] = (), *, as_json: bool = False) -> int:
-    """Print each stage of the recipe as *cached* or *to run, because ...*."""
-    states = plan_states(load_recipe(path, overrides), STAGES)
+    """Print each stage of the recipe as *cached* or *to run, because ...*, and the sizes."""
+    recipe = load_recipe(path, overrides)
+    states = plan_states(recipe, STAGES)
     if as_json:
         rows = [
             {
@@ -26,9 +30,28 @@ def run_plan(path: Path, overrides: Sequence[str] = (), *, as_json: bool = False
             }
             for state in states
         ]
-        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        planned = {"stages": rows, "sizes": _json_sizes(recipe)}
+        sys.stdout.write(json.dumps(planned, indent=1) + "\n")
         return 0
-    return print_plan(states)
+    print_plan(states)
+    sys.stdout.write("\n")
+    for line in _size_lines(recipe):
+        sys.stdout.write(line + "\n")
+    return 0
+
+
+def _size_lines(recipe: Recipe) -> list[str]:
+    try:
+        return list(sizes.lines_of(sizes.sizes_of(recipe)))
+    except StageError as error:
+        return [f"The graphs' sizes are not known: {error}"]
+
+
+def _json_sizes(recipe: Recipe) -> dict[str, object]:
+    try:
+        return sizes.json_of(sizes.sizes_of(recipe))
+    except StageError as error:
+        return {"unknown": str(error)}
 
 
 def print_plan(states: Sequence[StageState], todo: Set[str] | None = None) -> int:

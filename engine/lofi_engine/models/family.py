@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from lofi_engine.models.outline import Outline
+
 
 @dataclass(frozen=True)
 class GraphSpec:
@@ -70,7 +72,7 @@ class Base(Protocol):
     identity: str
     """What a cache key records, e.g. "builtin:tiny@1" or the checkpoint's hash."""
     transformer: torch.nn.Module
-    """The network that takes adapters; float32, in eval mode."""
+    """The network that takes adapters; in the precision it was loaded in, in eval mode."""
     sample_rate: int
     """What `decode_audio` answers at, e.g. 44100."""
     frame_samples: int
@@ -94,6 +96,14 @@ class Base(Protocol):
         """Tokenize lyrics; [0] for instrumentals ("" or "[Instrumental]")."""
         ...
 
+    def text_warnings(self, prompt: str, lyrics: str) -> tuple[str, ...]:
+        """Say what of a prompt and of lyrics this model will not hear, one line each.
+
+        What is cut because it is too long, with how many tokens there were and how many are kept,
+        and what is in a script or a language that it was not made for.
+        """
+        ...
+
     def velocity(
         self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning
     ) -> torch.Tensor:
@@ -105,6 +115,10 @@ class Base(Protocol):
 
     def graphs(self) -> tuple[GraphSpec, ...]:
         """List the ONNX graphs of a bundle, with `transformer` as it is now."""
+        ...
+
+    def left_out(self, graphs: Sequence[GraphSpec]) -> Mapping[str, int]:
+        """Count the weights that none of `graphs` holds, by what they are."""
         ...
 
     def bundle_files(self) -> Mapping[str, bytes]:
@@ -126,8 +140,27 @@ class Family(Protocol):
         """
         ...
 
-    def load(self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path) -> Base:
+    def load(
+        self,
+        model: str,
+        *,
+        revision: str,
+        lyric_vocabulary: str | None,
+        home: Path,
+        precision: str = "fp32",
+        transformer: Path | None = None,
+    ) -> Base:
         """Load a base: `builtin:...`, `hf:owner/name`, or a folder relative to `home`.
+
+        Args:
+            model: which base.
+            revision: of a Hub repository.
+            lyric_vocabulary: the lyric tokenizer's file, or None for the base's own.
+            home: where relative paths start.
+            precision: of the weights, "fp32", "fp16" or "bf16". What the base takes and gives
+                stays float32.
+            transformer: a safetensors file, an index of shards, or a folder with either, whose
+                weights stand in for the base's own transformer's, which are then not read.
 
         Raises:
             StageError: it is not there or not of this family; says where it was looked for.
@@ -142,5 +175,13 @@ class Family(Protocol):
         """Give the figures a runtime needs, as `lofi_runtime.manifest.PipelineConfig` names them.
 
         Their "model" is `config_of(base)`.
+        """
+        ...
+
+    def outline(self, model: str, *, revision: str, home: Path) -> Outline:
+        """List the weights of a base's graphs from its configuration alone. Light.
+
+        Raises:
+            StageError: the base's configuration is not known here.
         """
         ...

@@ -37,8 +37,20 @@ def base_of(recipe: model.Recipe) -> model.Base:
     return replace(base, revision=family.definition(base.model, base.revision))
 
 
-def load_base(reference: model.Base, home: Path) -> Base:
+def load_base(
+    reference: model.Base,
+    home: Path,
+    *,
+    precision: str = "fp32",
+    transformer: Path | None = None,
+) -> Base:
     """Load the base a recipe names; relative folders start at `home`.
+
+    Args:
+        reference: which base.
+        home: the recipe's folder.
+        precision: of the weights, "fp32", "fp16" or "bf16".
+        transformer: weights that stand in for the base's own transformer's; see `Family.load`.
 
     Raises:
         StageError: it is not there, or not of its family.
@@ -48,6 +60,8 @@ def load_base(reference: model.Base, home: Path) -> Base:
         revision=reference.revision,
         lyric_vocabulary=reference.lyric_vocabulary,
         home=home,
+        precision=precision,
+        transformer=transformer,
     )
 
 

@@ -7,24 +7,33 @@ exporter does the work; what it leaves behind is normalised, stripped, checked a
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_file
-from lofi_engine.onnx_graphs.normalize import restore_names, split_gemms
-from lofi_engine.onnx_graphs.parity import Parity, check_parity
+from lofi_engine.onnx_graphs.normalize import split_gemms
+from lofi_engine.onnx_graphs.optional import (
+    OptionalInput,
+    broadcast_axes,
+    check_defaults,
+    describe_defaults,
+    give_defaults,
+)
+from lofi_engine.onnx_graphs.parity import Case, Parity, check_cases, expected_cases
 from lofi_engine.onnx_graphs.sessions import GraphSession, TensorInfo
 from lofi_engine.onnx_graphs.sizes import traceable_size, with_sizes
 from lofi_engine.onnx_graphs.strip import strip
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+    import torch
 
     from lofi_engine.models.family import GraphSpec
 
@@ -49,7 +58,8 @@ class GraphRecord:
         sha256: its hash (hex).
         size_bytes: its size, without external weights.
         weights: the file with the external weights, or None.
-        inputs: the graph's inputs, in order.
+        inputs: the inputs a caller must give, in order.
+        optional_inputs: the inputs a caller may leave out, in order.
         outputs: the graph's outputs, in order.
         opset: the ONNX operator set.
         parity: the comparison with torch, per output and set of sizes.
@@ -60,37 +70,86 @@ class GraphRecord:
     size_bytes: int
     weights: FileRecord | None
     inputs: tuple[TensorInfo, ...]
+    optional_inputs: tuple[OptionalInput, ...]
     outputs: tuple[TensorInfo, ...]
     opset: int
     parity: tuple[Parity, ...]
 
 
+@dataclass(frozen=True)
+class Written:
+    """A graph that is written and not yet proven; it holds nothing of torch.
+
+    Args:
+        file: the graph's file name.
+        weights: the name of the file with the external weights, or None.
+        inputs: the names of the inputs a caller must give, in order.
+        optional_inputs: the inputs a caller may leave out, in order.
+        outputs: the outputs' names, in order.
+        opset: the ONNX operator set.
+        cases: what torch gives for which inputs.
+    """
+
+    file: str
+    weights: str | None
+    inputs: tuple[str, ...]
+    optional_inputs: tuple[OptionalInput, ...]
+    outputs: tuple[str, ...]
+    opset: int
+    cases: tuple[Case, ...]
+
+
 def export_graph(spec: GraphSpec, folder: Path, *, opset: int = OPSET) -> GraphRecord:
-    """Export `spec.module` to `folder / spec.file` and prove it.
+    """Export `spec.module` to `folder / spec.file` and prove it: `write_graph`, `prove_graph`."""
+    return prove_graph(write_graph(spec, folder, opset=opset), folder)
+
+
+def write_graph(spec: GraphSpec, folder: Path, *, opset: int = OPSET) -> Written:
+    """Export `spec.module` to `folder / spec.file` and note what torch answers.
 
     Free axes may be of any size in the example; one of size 1 is traced at 2, as the exporter
-    would take it for a constant.
+    would take it for a constant. The graph's weights are torch's own memory, written one by one.
 
     Raises:
-        StageError: the exporter refuses the module, or the graph differs from it.
+        StageError: the exporter refuses the module, or the graph is not valid.
     """
+    check_defaults(spec)
     model = _trace(spec, opset)
     split_gemms(model)
-    restore_names(model, spec.module)
+    give_defaults(model, spec)
     strip(model)
     path = folder / spec.file
     save_graph(model, path, external_weights=spec.external_weights)
     check_graph(path)
-    session = GraphSession(path)
-    _check_interface(spec, session)
-    weights = folder / spec.external_weights if spec.external_weights else None
-    return GraphRecord(
-        **vars(describe_file(path)),
-        weights=describe_file(weights) if weights else None,
-        inputs=session.inputs,
-        outputs=session.outputs,
+    _let_go(model)
+    return Written(
+        file=spec.file,
+        weights=spec.external_weights,
+        inputs=tuple(name for name in spec.inputs if name not in spec.defaults),
+        optional_inputs=describe_defaults(spec),
+        outputs=spec.outputs,
         opset=opset,
-        parity=check_parity(spec, session),
+        cases=expected_cases(spec),
+    )
+
+
+def prove_graph(written: Written, folder: Path) -> GraphRecord:
+    """Load a written graph, compare it with what torch gave, and record it.
+
+    Raises:
+        StageError: the graph does not load, takes or gives something else than was asked for, or
+            differs from torch.
+    """
+    session = GraphSession(folder / written.file, sparing=True)
+    _check_interface(written, session)
+    return GraphRecord(
+        **vars(describe_file(folder / written.file)),
+        weights=describe_file(folder / written.weights) if written.weights else None,
+        inputs=session.inputs,
+        optional_inputs=written.optional_inputs,
+        outputs=session.outputs,
+        opset=written.opset,
+        parity=check_cases(written.file, written.cases, session.run),
     )
 
 
@@ -128,18 +187,26 @@ def describe_file(path: Path) -> FileRecord:
 def _trace(spec: GraphSpec, opset: int) -> ir.Model:
     import torch
 
+    from lofi_engine.onnx_graphs.matmuls import with_products
+
     inputs = with_sizes(spec.inputs, spec.dynamic, traceable_size)
-    shapes = tuple(dict(spec.dynamic.get(name, {})) for name in inputs)
+    shapes: list[dict[int, str]] = []
+    for name in inputs:
+        fixed = broadcast_axes(spec, name)
+        for axis in fixed:
+            inputs[name] = inputs[name].narrow(axis, 0, 1)
+        free = spec.dynamic.get(name, {})
+        shapes.append({axis: free[axis] for axis in free if axis not in fixed})
     try:
         with _silence(), torch.no_grad():
             program = torch.onnx.export(
-                spec.module.eval(),
+                with_products(spec.module.eval()),
                 tuple(inputs.values()),
                 dynamo=True,
                 opset_version=opset,
                 input_names=list(inputs),
                 output_names=list(spec.outputs),
-                dynamic_shapes=shapes,
+                dynamic_shapes=_as_arguments(spec.module, shapes),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
@@ -150,14 +217,42 @@ def _trace(spec: GraphSpec, opset: int) -> ir.Model:
     return program.model
 
 
-def _check_interface(spec: GraphSpec, session: GraphSession) -> None:
-    names = [value.name for value in session.inputs]
-    if names != list(spec.inputs) or list(session.output_names) != list(spec.outputs):
+def _let_go(model: ir.Model) -> None:
+    """Let go of torch's weights; the exporter's rewriting rules keep the last graph they saw."""
+    for value in model.graph.initializers.values():
+        value.const_value = None
+
+
+def _as_arguments(module: torch.nn.Module, shapes: list[dict[int, str]]) -> tuple[Any, ...]:
+    """Group what a trailing `*arguments` of the module's forward takes, as the exporter does."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    single = sum(parameter.kind is not parameter.VAR_POSITIONAL for parameter in parameters)
+    if single == len(parameters):
+        return tuple(shapes)
+    return (*shapes[:single], tuple(shapes[single:]))
+
+
+def _check_interface(written: Written, session: GraphSession) -> None:
+    found = (
+        [value.name for value in session.inputs],
+        sorted(value.name for value in session.optional_inputs),
+        list(session.output_names),
+    )
+    wanted = (
+        list(written.inputs),
+        sorted(value.name for value in written.optional_inputs),
+        list(written.outputs),
+    )
+    if found != wanted:
         raise StageError(
-            f"{spec.file}: the graph takes {', '.join(names)} and gives "
-            f"{', '.join(session.output_names)}; the bundle's contract is "
-            f"{', '.join(spec.inputs)} to {', '.join(spec.outputs)}"
+            f"{written.file}: the graph {_interface(*found)}; the bundle's contract: it "
+            f"{_interface(*wanted)}"
         )
+
+
+def _interface(needed: list[str], optional: list[str], outputs: list[str]) -> str:
+    leave_out = f", optionally {', '.join(optional)}," if optional else ""
+    return f"takes {', '.join(needed)}{leave_out} and gives {', '.join(outputs)}"
 
 
 @contextlib.contextmanager

@@ -39,17 +39,21 @@ class GraphSession:
 
     Args:
         path: the `.onnx` file; external weights are found beside it.
+        sparing: whether to use weights as they lie, which halves the memory a large graph needs:
+            otherwise ONNX Runtime keeps a second copy in the order its kernels like best.
 
     Raises:
         StageError: ONNX Runtime refuses the graph.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, sparing: bool = False) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as states
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
+        if sparing:
+            options.add_session_config_entry("session.disable_prepacking", "1")
         refusals: tuple[type[Exception], ...] = (
             states.Fail,
             states.InvalidGraph,
@@ -83,8 +87,13 @@ class GraphSession:
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
-        """The graph's inputs, in order."""
+        """The graph's inputs a caller must give, in order."""
         return tuple(_describe(value) for value in self._session.get_inputs())
+
+    @property
+    def optional_inputs(self) -> tuple[TensorInfo, ...]:
+        """The inputs a caller may leave out, in order."""
+        return tuple(_describe(value) for value in self._session.get_overridable_initializers())
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Axes = Mapping[str, Mapping[int, str]]
 """By input name, which axes are free and what they are called."""
 
+BATCH = "batch"
+"""What the axis of rows is called, in every graph."""
+
 
 def axis_sizes(inputs: Mapping[str, torch.Tensor], dynamic: Axes) -> dict[str, int]:
     """Give the size of every free axis in `inputs`, by axis name.
@@ -67,9 +70,29 @@ def with_sizes(
     return resize(inputs, dynamic, sizes)
 
 
+def proof_sizes(sizes: Mapping[str, int]) -> tuple[dict[str, int], ...]:
+    """Give five sets of sizes to prove a graph at, from those of its example.
+
+    The smallest there is, the example's own, a second size of every axis, two rows (guidance runs
+    a step so), and one long row. They differ but where axes are missing or of size 1.
+    """
+    return (
+        dict.fromkeys(sizes, 1),
+        dict(sizes),
+        {name: second_size(size) for name, size in sizes.items()},
+        {name: 2 if name == BATCH else size + 1 for name, size in sizes.items()},
+        {name: 1 if name == BATCH else long_size(size) for name, size in sizes.items()},
+    )
+
+
 def second_size(size: int) -> int:
     """Give another size for an axis: about half as much again, and never a multiple."""
     return size + size // 2 + 1
+
+
+def long_size(size: int) -> int:
+    """Give a size for an axis many times as long."""
+    return 8 * size + 5
 
 
 def traceable_size(size: int) -> int:

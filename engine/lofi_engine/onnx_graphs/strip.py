@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def strip(model: ir.Model) -> None:
     """Remove doc strings, metadata and producer; put initializers in the order of first use.
 
-    Initializers nobody uses are dropped.
+    Initializers nobody uses are dropped, but for the defaults of inputs: without its default an
+    optional input would have to be given.
     """
     model.producer_name = None
     model.producer_version = None
@@ -49,7 +50,7 @@ def _order_initializers(graph: ir.Graph) -> None:
         for value in node.inputs:
             if value is not None and value.name in known:
                 used.setdefault(value.name, value)
-    for value in graph.outputs:
+    for value in (*graph.inputs, *graph.outputs):
         if value.name in known:
             used.setdefault(value.name, value)
     graph.initializers.clear()

@@ -104,6 +104,13 @@ def _variants(release: Release) -> Iterator[str]:
         "that made this release."
     )
     yield ""
+    if all("transformer_context" in record["sizes"] for record in release.records.values()):
+        yield (
+            "`transformer_decoder.onnx` takes the prompt's and the lyrics' context at every step. "
+            "`transformer_context.onnx` and `transformer_decoder_step.onnx` are the same decoder "
+            "in two parts, the first run once a track. All three read one file of weights."
+        )
+        yield ""
 
 
 def _data(release: Release) -> Iterator[str]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
+from lofi_engine.onnx_graphs.dependence import axis_sizes
+from lofi_engine.onnx_graphs.tensors import array_of
 from lofi_engine.publishing.facts import Release
 from lofi_runtime.bundle import file_records, manifest_problem
 from lofi_runtime.manifest import FORMAT
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 CUSTOMARY_OPSET = {"fp16": 17, "int8": 17, "int4": 21}
 """What the specification expects of each width."""
@@ -60,20 +65,29 @@ def manifest_of(release: Release, variant: str, folder: Path) -> dict[str, Any]:
 
 
 def _graphs(folder: Path) -> dict[str, Any]:
-    from lofi_engine.onnx_graphs.sessions import GraphSession
+    import onnx_ir as ir
 
-    described = {}
-    for path in sorted(folder.glob("*.onnx")):
-        session = GraphSession(path)
-        described[path.name] = {
-            "inputs": [_tensor(vars(info)) for info in session.inputs],
-            "outputs": [_tensor(vars(info)) for info in session.outputs],
-        }
+    return {path.name: _interface(ir.load(path).graph) for path in sorted(folder.glob("*.onnx"))}
+
+
+def _interface(graph: ir.Graph) -> dict[str, Any]:
+    """Describe what a graph takes and gives; an input with an initializer may be left out."""
+    needed = [value for value in graph.inputs if value.name not in graph.initializers]
+    optional = [value for value in graph.inputs if value.name in graph.initializers]
+    described: dict[str, Any] = {
+        "inputs": [_tensor(value) for value in needed],
+        "outputs": [_tensor(value) for value in graph.outputs],
+    }
+    if optional:
+        described["optional_inputs"] = [
+            {**_tensor(value), "default": array_of(value).tolist()} for value in optional
+        ]
     return described
 
 
-def _tensor(info: dict[str, Any]) -> dict[str, Any]:
-    return {"name": info["name"], "dtype": info["dtype"], "shape": list(info["shape"])}
+def _tensor(value: ir.Value) -> dict[str, Any]:
+    dtype = value.dtype.numpy().name if value.dtype is not None else ""
+    return {"name": value.name, "dtype": dtype, "shape": list(axis_sizes(value))}
 
 
 def _opset(record: Any) -> dict[str, Any]:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
-from lofi_engine.quantization.distance import Distance, measure_distances
+from lofi_engine.onnx_graphs.context import run_halves, split_context
+from lofi_engine.onnx_graphs.sessions import GraphSession
+from lofi_engine.quantization.distance import Distance, compare_outputs
 from lofi_engine.quantization.fit import fit_budget
 from lofi_engine.quantization.record import describe_variant
 from lofi_engine.quantization.rewrite import load_graph, rewrite_graph
 from lofi_engine.quantization.rules import plan_forms
 from lofi_engine.quantization.weights import find_weights
-from lofi_engine.quantization.work import Bundle, Work
+from lofi_engine.quantization.work import GATED, Bundle, Work
 
 if TYPE_CHECKING:
     from lofi_engine.recipe.model import Variant
 
 Report = Callable[[int, str], None]
 """Takes how many graphs of this variant are stored, and a line for a human."""
+
+MAX_CUT_DISTANCE = 1e-3
+"""Root-mean-square difference between the decoder in two graphs and in one, over the output's
+deviation. Mostly they are equal to the bit; other fusions may round an 8-bit activation otherwise.
+"""
 
 
 def build_variant(
@@ -37,7 +44,7 @@ def build_variant(
 
     Raises:
         StageError: a graph does not run or is not finite, the decoder is not what the name says,
-            or the bundle is over its budget.
+            its two halves give something else, or the bundle is over its budget.
     """
     work = Work(name, variant, bundle, target)
     for file in bundle.others:
@@ -54,9 +61,11 @@ def build_variant(
     distances: dict[str, dict[str, Distance]] = {}
     for file in bundle.graphs:
         component = Path(file).stem
-        distances[component] = measure_distances(
-            target / file, bundle.examples[component], bundle.references[component]
-        )
+        path = target / file
+        outputs = GraphSession(path).run(bundle.examples[component])
+        distances[component] = compare_outputs(path, bundle.references[component], outputs)
+        if component == GATED:
+            _check_cut(work, path, outputs)
     record = describe_variant(work, distances)
     report(len(bundle.graphs), f"{name}: {record['total_bytes']} bytes, runs on the examples")
     return record
@@ -77,6 +86,21 @@ def _write(work: Work, file: str) -> None:
         work.forms[component],
         matrices=work.quantizes(component),
     )
+    if component == GATED:
+        split_context(work.target / file)
+
+
+def _check_cut(work: Work, path: Path, whole: Mapping[str, Any]) -> None:
+    """Hold the decoder's two halves to what the whole one at `path` answers."""
+    halves = run_halves(path, work.bundle.examples[GATED])
+    for name, distance in compare_outputs(path, whole, halves).items():
+        if not distance.relative_rms <= MAX_CUT_DISTANCE:
+            raise StageError(
+                f"variant {work.name}: {path.name} cut in two gives '{name}' "
+                f"{distance.relative_rms:.3g} standard deviations from the whole, more than "
+                f"{MAX_CUT_DISTANCE:g}",
+                hint="report this with the recipe",
+            )
 
 
 def _check_bytes(work: Work) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NODE_BYTES = 512
 """How much a changed weight may add to its graph besides its tensors: names, nodes, attributes."""
+DECODER_GRAPHS = 2
+"""A weight of the decoder is read by the whole graph and by one of its halves."""
 
 
 def fit_budget(work: Work) -> tuple[str, ...]:
@@ -88,10 +90,11 @@ def _choices(work: Work, others: Mapping[tuple[str, Weight], Form], lowering: bo
         initializer = graphs[component].initializers[weight.name]
         array = np.ascontiguousarray(array_of(initializer), dtype=np.float32)
         bytes_moved = stored_bytes(wide, weight.shape) - stored_bytes(narrow, weight.shape)
+        node_bytes = NODE_BYTES * (DECODER_GRAPHS if component == GATED else 1)
         choices.append(
             Choice(
                 _label(component, weight),
-                bytes_moved - NODE_BYTES if lowering else bytes_moved + NODE_BYTES,
+                bytes_moved - node_bytes if lowering else bytes_moved + node_bytes,
                 _ranking_error(narrow, array) - _ranking_error(wide, array),
                 weight.elements if component == GATED else 0,
             )

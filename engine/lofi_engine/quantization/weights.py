@@ -50,7 +50,7 @@ class Weight:
 
 
 def find_weights(graph: ir.Graph) -> tuple[Weight, ...]:
-    """List the weights of `graph` in the order they are stored."""
+    """List the weights of `graph` in the order they are stored; defaults of inputs are none."""
     return tuple(_weights(graph))
 
 
@@ -72,8 +72,8 @@ def is_pointwise(shape: tuple[int, ...]) -> bool:
 
 def _weights(graph: ir.Graph) -> Iterator[Weight]:
     for value in graph.initializers.values():
-        if value.name is None or value.const_value is None:
-            continue
+        if value.name is None or value.const_value is None or value.is_graph_input():
+            continue  # the default of an input is no weight: callers give their own as it is typed
         shape = shape_of(value)
         uses = users(value)
         quantized = _quantized(value, shape, uses)

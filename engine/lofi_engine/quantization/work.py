@@ -22,7 +22,8 @@ class Bundle:
 
     Args:
         folder: where it lies.
-        graphs: its graph files, in order.
+        graphs: its whole graphs, in order; the halves of the decoder are cut anew from what
+            each variant makes of it.
         others: its other files (tokenizer, vocabulary), copied as they are.
         examples: inputs by component and name.
         references: float32 outputs on those inputs, by component and name.

@@ -20,6 +20,7 @@ from lofi_engine.training.encoded import (
     EncodedTrack,
     Features,
     read_shard,
+    read_warnings,
     write_index,
     write_shard,
 )
@@ -28,7 +29,7 @@ from lofi_runtime.atomic import link_or_copy, read_json
 if TYPE_CHECKING:
     from lofi_engine.models.family import Base
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,12 @@ def sources(recipe: model.Recipe) -> tuple[Path, ...]:
 def run(context: StageContext, settings: Settings) -> Outcome:
     """Encode every track of the split into one shard each and write the index.
 
+    What of a track's prompt or lyrics the model cannot take is a warning, and in the facts under
+    the track's name.
+
     Raises:
-        StageError: the base is not there, or a track of the split has no audio.
+        StageError: the base is not there, or a track of the split has no audio or cannot be
+            encoded; names the track.
     """
     use_threads(context.threads)
     split = read_json(context.inputs["split"] / "split.json")
@@ -60,14 +65,23 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     wanted = [(name, part) for part in ("train", "validation") for name in split[part]]
     base: Base | None = None
     index = []
+    lost: dict[str, list[str]] = {}
     for number, (name, part) in enumerate(sorted(wanted)):
         shard = Path("shards") / f"{name}.safetensors"
         kept = context.progress / shard
         if not kept.is_file():
             base = base or load_base(settings.base, context.home)
             audio = _audio_of(context.inputs["curate"] / "tracks", name)
-            write_shard(kept, _encode(base, audio, described[name]))
-        features = read_shard(kept)
+            try:
+                features, warnings = _encode(base, audio, described[name])
+            except StageError as error:
+                raise StageError(f"{audio.name}: {error.message}", hint=error.hint) from error
+            write_shard(kept, features, warnings)
+        features, warnings = read_shard(kept), read_warnings(kept)
+        if warnings:
+            lost[name] = list(warnings)
+        for warning in warnings:
+            context.warn(f"{name}: {warning}")
         index.append(
             EncodedTrack(
                 track=name,
@@ -82,11 +96,16 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     _collect(context, index)
     write_index(context.work, index)
     return Outcome(
-        facts={"tracks": len(index), "frames": sum(track.frames for track in index)},
+        facts={
+            "tracks": len(index),
+            "frames": sum(track.frames for track in index),
+            "warnings": lost,
+        },
     )
 
 
-def _encode(base: Base, audio: Path, described: Description) -> Features:
+def _encode(base: Base, audio: Path, described: Description) -> tuple[Features, tuple[str, ...]]:
+    """Encode one track; with what of its text was lost."""
     import torch
 
     from lofi_engine.audio.decode import decode
@@ -96,12 +115,13 @@ def _encode(base: Base, audio: Path, described: Description) -> Features:
         latents = base.encode_audio(decoded.samples, decoded.sample_rate)
         states, mask = base.encode_text([described.prompt])
     if not bool(torch.isfinite(latents).all()):
-        raise StageError(f"{audio.name}: its latents are not finite", hint="check the base")
-    return Features(
+        raise StageError("its latents are not finite", hint="check the base")
+    features = Features(
         latents=latents.float(),
         text_states=states[0][mask[0].bool()].float(),
         lyric_ids=torch.tensor(base.lyric_ids(described.lyrics), dtype=torch.int64),
     )
+    return features, base.text_warnings(described.prompt, described.lyrics)
 
 
 def _audio_of(folder: Path, name: str) -> Path:

@@ -69,10 +69,11 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     context.emit(1, 3, "proofs", "base alone")
     adapted = add_adapter(base.transformer, settings.lora, context.seed)
     adapted.eval()
-    set_adapter_weights(adapted, load_adapter_weights(context.inputs["select"] / "adapter"))
+    adapter = context.inputs["select"] / "adapter"
+    set_adapter_weights(adapted, load_adapter_weights(adapter), source=adapter)
     together = _probe(base, context.seed)
     context.emit(2, 3, "proofs", "base with adapter")
-    merged = adapted.merge_and_unload()
+    merged = adapted.merge_and_unload()  # in place: the weights are never held twice
     base.transformer = merged
     proof = {
         "merge_error": _distance(_probe(base, context.seed), together),

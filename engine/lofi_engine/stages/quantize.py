@@ -1,12 +1,13 @@
 """Makes every variant of the recipe from the exported graphs, one folder each.
 
-A folder is a whole bundle plus `record.json`: bytes by component, weights by width, coverage,
-distance from float32, and the oldest ONNX Runtime that loads it.
+A folder is a whole bundle, the decoder's two halves included, plus `record.json`: bytes by
+component, weights by width, coverage, distance from float32, and the oldest ONNX Runtime that loads
+it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,12 @@ from lofi_engine.errors import StageError
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_runtime.atomic import read_json, write_json
+from lofi_runtime.bundle import OPTIONAL_GRAPHS
 
 if TYPE_CHECKING:
     from lofi_engine.quantization.work import Bundle
 
-VERSION = 1
+VERSION = 2
 
 RECORD_FILE = "record.json"
 EXPORT_RECORD = "export.json"
@@ -78,11 +80,17 @@ def run(context: StageContext, settings: Settings) -> Outcome:
 
 
 def _read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the export's graphs and other files, as its record lists them."""
+    """Give the export's whole graphs and its other files, as its record lists them."""
     if not path.is_file():
         raise StageError(f"quantize: {path} is missing", hint="run the export stage again")
     listing = read_json(path)
-    return tuple(graph["file"] for graph in listing["graphs"]), tuple(listing["files"])
+    graphs = tuple(graph["file"] for graph in listing["graphs"])
+    return _without_halves(graphs), _without_halves(listing["files"])
+
+
+def _without_halves(files: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what is cut anew from every variant's decoder."""
+    return tuple(file for file in files if file not in OPTIONAL_GRAPHS)
 
 
 def _open_bundle(folder: Path, graphs: tuple[str, ...], others: tuple[str, ...]) -> Bundle:

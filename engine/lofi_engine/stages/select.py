@@ -110,7 +110,7 @@ def _errors(
     adapted = add_adapter(base.transformer, settings.lora, context.seed)
     errors: dict[str, float] = {}
     for number, place in enumerate(places):
-        set_adapter_weights(adapted, load_adapter_weights(place))
+        set_adapter_weights(adapted, load_adapter_weights(place), source=place)
         error = errors[place.name] = score()
         if not math.isfinite(error):
             raise StageError(

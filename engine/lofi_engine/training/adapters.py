@@ -5,6 +5,7 @@ LoRA: Hu et al. 2021; rank-stabilised scale alpha / sqrt(r): Kalajdzievski 2023.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
+from lofi_engine.models.weight_names import Shape, describe_misfit
 from lofi_engine.recipe.model import Lora
 from lofi_engine.tensors import save_tensors
-from lofi_runtime.atomic import write_json
+from lofi_runtime.atomic import read_json, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +26,9 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 DIFFUSERS_WEIGHTS = "pytorch_lora_weights.safetensors"
 """What ACE-Step's own `load_lora` looks for at a repository's root."""
+_AGAIN = "train it again (not finite: with a lower training.learning_rate), or fetch it again"
+_BASE_KEYS = ("base", "base_model", "ss_base_model_version", "modelspec.architecture")
+"""Where trainers write the base into a file's metadata: ours, then others in use."""
 
 
 def scale_of(lora: Lora) -> float:
@@ -82,26 +87,48 @@ def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
     return {name: weights[name].detach().float().contiguous() for name in sorted(weights)}
 
 
-def set_adapter_weights(model: PeftModel, weights: Mapping[str, torch.Tensor]) -> None:
+def set_adapter_weights(
+    model: PeftModel, weights: Mapping[str, torch.Tensor], *, source: Path | None = None
+) -> None:
     """Put weights back into a PEFT model.
+
+    Args:
+        model: what `add_adapter` gave.
+        weights: by PEFT's names.
+        source: the folder they were read from; a refusal then names it and the base it was made
+            for, where the folder says so.
 
     Raises:
         StageError: names are missing or unknown (PEFT itself would load nothing in silence), or
-            a shape differs.
+            a shape differs; all are listed.
     """
     from peft import set_peft_model_state_dict
 
     known = {name: tuple(tensor.shape) for name, tensor in adapter_weights(model).items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    stray = sorted(known.keys() ^ given.keys())
-    what = "names" if stray else "shapes"
-    stray = stray or sorted(name for name, shape in known.items() if given[name] != shape)
-    if stray:
+    misfit = describe_misfit(known, given)
+    if misfit:
+        made_for = source and base_of_adapter(source)
         raise StageError(
-            f"the adapter does not fit this base: {len(stray)} {what} differ, first '{stray[0]}'",
-            hint="train it again on this base",
+            f"{f'{source}: ' if source else ''}the adapter does not fit this base: {misfit}"
+            f"{_ranks(known, given)}{f'; it says it is for {made_for}' if made_for else ''}",
+            hint="take an adapter made for this base and this recipe's lora, or train it again",
         )
     set_peft_model_state_dict(model, dict(weights))
+
+
+def _ranks(known: Mapping[str, Shape], given: Mapping[str, Shape]) -> str:
+    """Say so where the ranks alone differ."""
+    if known.keys() != given.keys():
+        return ""
+    downs = [name for name in known if name.endswith(".lora_A.weight")]
+    if any(known[name][1:] != given[name][1:] for name in downs):
+        return ""
+    ranks = {(given[name][0], known[name][0]) for name in downs}
+    if len(ranks) != 1:
+        return ""
+    ((given_rank, known_rank),) = ranks
+    return f"; its rank is {given_rank}, the recipe's lora.r is {known_rank}"
 
 
 def save_adapter(
@@ -172,19 +199,32 @@ def _with_scale(weights: Mapping[str, torch.Tensor], scale: float) -> dict[str, 
 
 
 def load_adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Read an adapter's weights, by PEFT's names.
+    """Read an adapter's weights, float32, by PEFT's names.
 
     Raises:
-        StageError: the file is missing or damaged.
+        StageError: the file is missing, damaged or a pickle, or a weight is not finite.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from lofi_engine.models.weight_files import AGAIN
+    from lofi_engine.models.weights import read_weights
 
-    path = folder / ADAPTER_WEIGHTS
     try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise StageError(f"{path}: not a readable adapter ({error})", hint="train again") from error
+        return read_weights(folder / ADAPTER_WEIGHTS, ADAPTER_WEIGHTS)
+    except StageError as error:
+        raise StageError(error.message, hint=error.hint.replace(AGAIN, _AGAIN)) from error
+
+
+def base_of_adapter(folder: Path) -> str | None:
+    """Give the base that an adapter's config or metadata names; None where they name none."""
+    from lofi_engine.models.weight_files import open_weights
+
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        named = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+        if named:
+            return str(named)
+    with contextlib.suppress(StageError), open_weights(folder / ADAPTER_WEIGHTS) as opened:
+        metadata = opened.metadata() or {}
+        return next((metadata[key] for key in _BASE_KEYS if metadata.get(key)), None)
+    return None
 
 
 def adapter_norm(weights: Mapping[str, Any]) -> float:

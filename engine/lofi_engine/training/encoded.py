@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lofi_engine.models.family import Base, Conditioning
 
 INDEX_NAME = "index.json"
+_WARNINGS = "warnings"
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,17 @@ def window_frames(base: Base, window_sec: float) -> int:
     return max(1, int(window_sec * base.sample_rate / base.frame_samples))
 
 
-def write_shard(path: Path, features: Features) -> None:
-    """Write one track's features; the file appears whole or not at all."""
+def write_shard(path: Path, features: Features, warnings: Sequence[str] = ()) -> None:
+    """Write one track's features; the file appears whole or not at all.
+
+    Args:
+        path: the shard.
+        features: what it holds.
+        warnings: what of the track's text was lost; `read_warnings` gives it back.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(path, vars(features))
+    metadata = {_WARNINGS: json.dumps(list(warnings), ensure_ascii=False)} if warnings else None
+    save_tensors(path, vars(features), metadata)
 
 
 def read_shard(path: Path) -> Features:
@@ -84,6 +92,22 @@ def read_shard(path: Path) -> Features:
         return Features(tensors["latents"], tensors["text_states"], tensors["lyric_ids"])
     except (SafetensorError, KeyError) as error:
         raise StageError(f"{path}: the shard is damaged ({error})", hint="delete it") from error
+
+
+def read_warnings(path: Path) -> tuple[str, ...]:
+    """Read what of a track's text was lost when its shard was written.
+
+    Raises:
+        StageError: the shard is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as shard:
+            metadata = shard.metadata() or {}
+    except SafetensorError as error:
+        raise StageError(f"{path}: the shard is damaged ({error})", hint="delete it") from error
+    return tuple(json.loads(metadata.get(_WARNINGS, "[]")))
 
 
 def write_index(folder: Path, tracks: Sequence[EncodedTrack]) -> None:

@@ -4,6 +4,7 @@
     noise             the starting latents, from a seed
     schedulers        Euler, Heun, PingPong for flow matching
     guidance          CFG, APG, CFG-zero-star, double condition
+    erg               which parts entropy-rectified guidance weakens, and how much
     denoise           the loop over a `velocity(latents, timestep, conditioning)` callable
     decode            latents to a waveform, in pieces
     resample          from one sample rate to another
@@ -14,6 +15,7 @@ The networks are callables: the runtime passes ONNX sessions, the engine torch m
 
 from __future__ import annotations
 
-VERSION: int = 1
+VERSION: int = 2
 """Raise it when the same latents or request would render to other samples (denoising, decoding,
-mastering): what was rendered before is then made anew."""
+mastering): what was rendered before is then made anew. It is part of every id of a track that a
+model makes, and of what the measure stage depends on."""

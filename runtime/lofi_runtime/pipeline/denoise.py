@@ -1,8 +1,11 @@
 """The denoising loop, written once: the runtime runs it over ONNX, the engine over torch.
 
 The loop knows nothing of the network. What conditions it is opaque: whatever the caller passes as
-`conditional` and `guided` is handed back to `velocity` unchanged. Entropy-rectified guidance is not
-supported yet: it needs a second temperature inside the network.
+`conditional` and `guided` is handed back to `velocity` unchanged. So entropy-rectified guidance
+needs nothing here: what weakens a row travels with that row's conditioning.
+
+`denoise` makes a track from noise; `edit_latents` makes one from another's latents. Both are
+`guided_prediction` (what the network says at an evaluation) walked along a scheduler by `walk`.
 """
 
 from __future__ import annotations
@@ -14,11 +17,15 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lofi_runtime.pipeline.guidance import Guidance, double_condition, make_guidance
-from lofi_runtime.pipeline.noise import starting_noise
-from lofi_runtime.pipeline.schedulers import OMEGA, SHIFT, StepNoise, make_scheduler
+from lofi_runtime.pipeline.guidance import double_condition, make_guidance
+from lofi_runtime.pipeline.noise import step_noise_of
+from lofi_runtime.pipeline.schedulers import OMEGA, SHIFT, Scheduler, StepNoise, make_scheduler
 
 Floats = npt.NDArray[np.float32]
+Prediction = Callable[[Floats, np.float32, int], Floats]
+"""`predict(latents, timestep, index)` gives the velocity to move along at evaluation `index`."""
+OnStep = Callable[[int, int], None]
+"""`on_step(done, total)` is called before each evaluation; what it raises ends the run."""
 Conditioning = TypeVar("Conditioning", contravariant=True)
 
 
@@ -55,7 +62,8 @@ class DenoiseSettings:
         lyric_scale: see above.
         omega: see `schedulers`.
         shift: the model's timestep shift.
-        sigma_max: below 1 when the start is partly noised audio.
+        sigma_max: the share of the schedule that is walked, below 1 when the start is partly
+            noised latents; `edit.AudioToAudio` sets it.
     """
 
     inference_steps: int = 27
@@ -115,7 +123,7 @@ def denoise(
     settings: DenoiseSettings,
     seed: int = 0,
     step_noise: StepNoise | None = None,
-    on_step: Callable[[int, int], None] = ignore_step,
+    on_step: OnStep = ignore_step,
 ) -> Floats:
     """Run the whole denoising loop, from noise to latents.
 
@@ -138,53 +146,79 @@ def denoise(
     Raises:
         ValueError: a setting is out of range, or guidance is on and `guided` is None.
     """
+    scheduler = make_scheduler(
+        settings.scheduler,
+        settings.inference_steps,
+        noise=step_noise or step_noise_of(seed, start.shape),
+        omega=settings.omega,
+        sigma_max=settings.sigma_max,
+        shift=settings.shift,
+    )
+    predict = guided_prediction(velocity, conditional, guided, settings)
+    return walk(scheduler, predict, start, on_step=on_step)
+
+
+def walk(
+    scheduler: Scheduler,
+    predict: Prediction,
+    start: Floats,
+    *,
+    first: int = 0,
+    on_step: OnStep = ignore_step,
+) -> Floats:
+    """Move latents along a scheduler's whole schedule: the one loop of every run.
+
+    Args:
+        scheduler: fresh.
+        predict: see `guided_prediction`.
+        start: float32 latents at `scheduler.timesteps[first]`.
+        first: the evaluation to begin with; those before it are not asked for.
+        on_step: `total` is the number of evaluations from `first` on.
+
+    Returns:
+        float32 latents, shaped like `start`.
+    """
+    latents = np.asarray(start, dtype=np.float32)
+    end = len(scheduler.timesteps)
+    for index in range(first, end):
+        on_step(index - first, end - first)
+        predicted = predict(latents, scheduler.timesteps[index], index)
+        latents = scheduler.step(index, predicted, latents)
+    return latents
+
+
+def guided_prediction(
+    velocity: Velocity[Conditioning],
+    conditional: Conditioning,
+    guided: Conditioning | None,
+    settings: DenoiseSettings,
+) -> Prediction:
+    """Make one run's prediction: the network under the settings' guidance, interval and decay.
+
+    It counts evaluations from the schedule's beginning, also where a run begins later.
+
+    Raises:
+        ValueError: the guidance is unknown, or is on and `guided` is None.
+    """
     if settings.is_guided and guided is None:
         raise ValueError(
             f"guidance scale {settings.guidance_scale} needs the guided conditioning; pass it, or"
             " a scale of 1"
         )
-
-    def seeded(index: int) -> Floats:
-        return starting_noise(seed, start.shape, stream=1 + index)
-
-    scheduler = make_scheduler(
-        settings.scheduler,
-        settings.inference_steps,
-        noise=step_noise or seeded,
-        omega=settings.omega,
-        sigma_max=settings.sigma_max,
-        shift=settings.shift,
-    )
     guide = make_guidance(settings.guidance)
-    latents = np.asarray(start, dtype=np.float32)
-    total = len(scheduler.timesteps)
-    for index, timestep in enumerate(scheduler.timesteps):
-        on_step(index, total)
-        if guided is not None and settings.is_guided and index in settings.guided_steps:
-            predicted = _guided(velocity, latents, timestep, guided, settings, guide, index)
-        else:
-            predicted = velocity(latents, np.full(len(latents), timestep), conditional)
-        latents = scheduler.step(index, predicted, latents)
-    return latents
+    branches = 3 if settings.is_double else 2
 
+    def predict(latents: Floats, timestep: np.float32, index: int) -> Floats:
+        rows = len(latents)
+        if guided is None or not settings.is_guided or index not in settings.guided_steps:
+            return velocity(latents, np.full(rows, timestep), conditional)
+        stacked = np.concatenate([latents] * branches)
+        predicted = velocity(stacked, np.full(len(stacked), timestep), guided)
+        asked, empty, *text_only = np.split(predicted, branches)
+        if text_only:
+            return double_condition(
+                asked, empty, text_only[0], settings.text_scale, settings.lyric_scale
+            )
+        return guide(asked, empty, settings.scale_at(index), index)
 
-def _guided(
-    velocity: Velocity[Conditioning],
-    latents: Floats,
-    timestep: np.float32,
-    guided: Conditioning,
-    settings: DenoiseSettings,
-    guide: Guidance,
-    index: int,
-) -> Floats:
-    """Evaluate all branches in one call and combine them."""
-    stacked = np.concatenate([latents] * (3 if settings.is_double else 2))
-    predicted = velocity(stacked, np.full(len(stacked), timestep), guided)
-    rows = len(latents)
-    conditional, unconditional = predicted[:rows], predicted[rows : 2 * rows]
-    if settings.is_double:
-        text_only = predicted[2 * rows :]
-        return double_condition(
-            conditional, unconditional, text_only, settings.text_scale, settings.lyric_scale
-        )
-    return guide(conditional, unconditional, settings.scale_at(index), index)
+    return predict

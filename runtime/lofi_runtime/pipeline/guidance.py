@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Float64s = npt.NDArray[np.float64]
 
 
 class Guidance(Protocol):
@@ -52,21 +53,28 @@ class Apg:
     ) -> None:
         self._momentum = np.float32(momentum)
         self._norm_threshold = norm_threshold
-        self._eta = np.float32(eta)
+        self._eta = eta
         self._running: Floats | None = None
 
     def __call__(
         self, conditional: Floats, unconditional: Floats, scale: float, index: int
     ) -> Floats:
-        """Give `conditional + (scale - 1) update`."""
+        """Give `conditional + (scale - 1) (update - (1 - eta) parallel)`.
+
+        Update and parallel part are multiples of two arrays, one factor a channel: the factors are
+        found first, so that no long array is made twice.
+        """
         difference: Floats = conditional - unconditional
         if self._running is not None:
-            difference = difference + self._momentum * self._running
+            difference += self._momentum * self._running
         self._running = difference
-        update = _shortened(difference, self._norm_threshold)
-        parallel, orthogonal = _projected(update, conditional)
-        kept: Floats = orthogonal + self._eta * parallel
-        guided: Floats = conditional + kept * float(scale - 1.0)
+        shortening = _shortening(difference, self._norm_threshold)
+        length = np.maximum(np.sqrt(_dot(conditional, conditional)), 1e-12)
+        parallel = shortening * _dot(difference, conditional) / np.square(length)
+        push = scale - 1.0
+        of_conditional = 1.0 - push * (1.0 - self._eta) * parallel
+        guided: Floats = conditional * of_conditional.astype(np.float32)
+        guided += difference * (push * shortening).astype(np.float32)
         return guided
 
 
@@ -134,19 +142,15 @@ def make_guidance(name: str) -> Guidance:
     raise ValueError(f"guidance is '{name}', must be one of {', '.join(GUIDANCES)}")
 
 
-def _shortened(difference: Floats, threshold: float) -> Floats:
+def _shortening(difference: Floats, threshold: float) -> Float64s:
+    """Give the factors (batch, channels, 1, 1) that bring lengths down to `threshold`."""
+    length = np.sqrt(_dot(difference, difference))
     if threshold <= 0.0:
-        return difference
-    length = np.sqrt(np.sum(np.square(difference, dtype=np.float64), axis=(-2, -1), keepdims=True))
-    factor = np.minimum(1.0, threshold / np.maximum(length, np.finfo(np.float64).tiny))
-    shortened: Floats = difference * factor.astype(np.float32)
-    return shortened
+        return np.ones_like(length)
+    return np.minimum(1.0, threshold / np.maximum(length, np.finfo(np.float64).tiny))
 
 
-def _projected(update: Floats, onto: Floats) -> tuple[Floats, Floats]:
-    """Split `update` into its parts along and across `onto`, in float64."""
-    wide, direction = update.astype(np.float64), onto.astype(np.float64)
-    length = np.sqrt(np.sum(direction * direction, axis=(-2, -1), keepdims=True))
-    direction /= np.maximum(length, 1e-12)
-    parallel = np.sum(wide * direction, axis=(-2, -1), keepdims=True) * direction
-    return parallel.astype(np.float32), (wide - parallel).astype(np.float32)
+def _dot(one: Floats, other: Floats) -> Float64s:
+    """Give the products' sums over the last two axes, which stay; summed in float64."""
+    sums: Float64s = np.sum(one * other, axis=(-2, -1), keepdims=True, dtype=np.float64)
+    return sums

@@ -5,8 +5,7 @@ The recipe, so that any other program can make the same noise:
 1. **Words.** Philox4x64-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011)
    with key `(seed, stream)`. Block b (b = 0, 1, 2, ...) enciphers the counter `(b + 1, 0, 0, 0)`,
    least significant word first, and gives four 64-bit words, in order. This is what
-   `numpy.random.Philox(key=seed + (stream << 64)).random_raw()` returns. Stream 0 is the starting
-   noise, stream 1 + i what a stochastic scheduler adds at step i.
+   `numpy.random.Philox(key=seed + (stream << 64)).random_raw()` returns.
 2. **Uniforms.** Words are taken in pairs (a, b): `u = ((a >> 11) + 1) / 2**53` lies in (0, 1],
    `v = (b >> 11) / 2**53` in [0, 1).
 3. **Normals** (Box and Muller, 1958). `r = sqrt(-2 ln u)`; the pair gives `r cos(2 pi v)`, then
@@ -17,16 +16,33 @@ The recipe, so that any other program can make the same noise:
 `ln`, `cos` and `sin` of a system's library differ in the last bit from one machine to the next, so
 they are computed here from additions, multiplications, divisions and square roots alone, which
 IEEE 754 defines exactly: `_log` and `_cos_sin` state their order of operations.
+
+Streams:
+
+| stream | of which seed | what |
+|---|---|---|
+| 0 | a track's, or an edit's | starting latents (1, channels, height, frames) |
+| 1 + i | the same | what a stochastic scheduler (PingPong) adds at step i |
+| 2**63 | an edit's | the second noise of a retake, repaint or extension |
+
+An edit draws from two seeds. A retake, repaint or extension starts from stream 0 of its source
+track's seed (what the source was made from) and takes its second noise from its own seed: on a
+stream of its own, so that the two are independent even where the seeds are equal. Audio to audio
+starts from stream 0 of its own seed and has no second noise. `edit_latents.edit_noise` does this.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 Float64s = npt.NDArray[np.float64]
+
+START_STREAM = 0
+EDIT_STREAM = 2**63
 
 _LN2 = 0.6931471805599453  # float64 nearest to ln 2
 _TWO_PI = 6.283185307179586  # float64 nearest to 2 pi
@@ -36,14 +52,14 @@ _TRIG_TERMS = 10  # x**20 / 20! < 4e-21 for |x| <= pi / 4
 
 
 def starting_noise(
-    seed: int, shape: tuple[int, ...], *, stream: int = 0
+    seed: int, shape: tuple[int, ...], *, stream: int = START_STREAM
 ) -> npt.NDArray[np.float32]:
     """Draw standard normal float32 values of `shape`; the module's text is the contract.
 
     Args:
         seed: 0 to 2**64 - 1.
         shape: of the answer, e.g. (1, 8, 16, frames).
-        stream: 0 for starting latents, 1 + i for what is added at step i.
+        stream: 0 to 2**64 - 1; see the module's table.
 
     Raises:
         ValueError: the seed or the stream is out of range.
@@ -62,6 +78,11 @@ def starting_noise(
     normals[0::2] = radius * cosine
     normals[1::2] = radius * sine
     return normals[:count].astype(np.float32).reshape(shape)
+
+
+def step_noise_of(seed: int, shape: tuple[int, ...]) -> Callable[[int], npt.NDArray[np.float32]]:
+    """Give what a stochastic scheduler adds: `noise(i)` is stream 1 + i of `seed`."""
+    return lambda index: starting_noise(seed, shape, stream=1 + index)
 
 
 def _log(u: Float64s) -> Float64s:

@@ -124,8 +124,6 @@ def make_scheduler(
     Raises:
         ValueError: the name is unknown or `steps` below 1.
     """
-    if steps < 1:
-        raise ValueError(f"inference_steps is {steps}, must be at least 1")
     sigmas = flow_sigmas(steps, sigma_max=sigma_max, shift=shift)
     if name == "euler":
         return Euler(sigmas, omega)
@@ -137,15 +135,23 @@ def make_scheduler(
 
 
 def flow_sigmas(steps: int, *, sigma_max: float = 1.0, shift: float = SHIFT) -> Floats:
-    """Give the (steps,) float32 sigmas a run begins each step at, largest first, without the 0."""
-    largest = _shifted(np.float32(sigma_max), shift)
-    smallest = _shifted(np.float32(1.0 / TRAIN_TIMESTEPS), shift)
+    """Give the (steps,) float32 sigmas a run begins each step at, largest first, without the 0.
+
+    Raises:
+        ValueError: `steps` is below 1.
+    """
+    if steps < 1:
+        raise ValueError(f"inference_steps is {steps}, must be at least 1")
+    largest = shifted(sigma_max, shift)
+    smallest = shifted(1.0 / TRAIN_TIMESTEPS, shift)
     even = np.linspace(float(largest), float(smallest), steps)
     return np.asarray(shift * even / (1.0 + (shift - 1.0) * even), dtype=np.float32)
 
 
-def _shifted(sigma: np.float32, shift: float) -> np.float32:
-    return np.float32(shift) * sigma / (np.float32(1.0) + np.float32(shift - 1.0) * sigma)
+def shifted(sigma: float, shift: float) -> np.float32:
+    """Shift a sigma once: `shift sigma / (1 + (shift - 1) sigma)`, in float32."""
+    plain = np.float32(sigma)
+    return np.float32(shift) * plain / (np.float32(1.0) + np.float32(shift - 1.0) * plain)
 
 
 def _omega_gain(omega: float) -> np.float32:

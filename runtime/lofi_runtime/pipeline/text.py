@@ -53,12 +53,20 @@ class TextTokenizer:
             mask[row, : len(tokens)] = 1
         return ids, mask
 
+    def count(self, prompt: str) -> int:
+        """Count a prompt's tokens before any cut, the end token included.
+
+        More than `max_tokens` means that `encode` keeps the first `max_tokens - 1` and the end.
+        """
+        return len(self._tokens(prompt)) + 1
+
     def _encode_one(self, prompt: str) -> list[int]:
-        """Tokenize one prompt; the end token comes from the tokenizer or, failing that, here."""
+        return [*self._tokens(prompt)[: self._max_tokens - 1], self._end]
+
+    def _tokens(self, prompt: str) -> list[int]:
+        """Give all of a prompt's tokens without the end token, which not every file adds."""
         tokens: list[int] = self._tokenizer.encode(prompt).ids
-        if tokens and tokens[-1] == self._end:
-            tokens = tokens[:-1]
-        return [*tokens[: self._max_tokens - 1], self._end]
+        return tokens[:-1] if tokens and tokens[-1] == self._end else tokens
 
     def _id_of(self, token: str) -> int:
         found: int | None = self._tokenizer.token_to_id(token)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from lofi_engine.errors import StageError
+from lofi_engine.fingerprints import Fingerprints
 from lofi_engine.models.ace_step_v1 import checkpoint
 from lofi_engine.models.ace_step_v1.text import build_umt5
 from lofi_engine.models.ace_step_v1.tiny import build_tiny
+from lofi_engine.models.family import Conditioning
+from lofi_engine.models.loading import base_sources
 from lofi_engine.models.registry import FAMILIES
+from lofi_engine.recipe.model import Base
 from tests.support.golden import notes, shapes
+from tests.support.recipes import make_recipe
 
 FAMILY = FAMILIES["ace-step-v1"]
 
@@ -69,13 +78,198 @@ def test_a_folder_is_identified_by_its_content(saved, own):
     assert load(str(own), own).identity != first.identity
 
 
-def test_half_precision_is_read_as_float32(own):
-    path = own / checkpoint.TRANSFORMER / checkpoint.WEIGHTS
-    halved = {key: value.bfloat16() for key, value in load_file(path).items()}
+WEIGHTS = {
+    checkpoint.TRANSFORMER: checkpoint.WEIGHTS,
+    checkpoint.DCAE: checkpoint.WEIGHTS,
+    checkpoint.VOCODER: checkpoint.WEIGHTS,
+    checkpoint.TEXT: checkpoint.TEXT_WEIGHTS,
+}
+
+
+def shard(path: Path, tensors, count=3) -> None:
+    """Replace one file by shards and their index."""
+    stem, names = path.name.removesuffix(".safetensors"), sorted(tensors)
     path.unlink()
-    save_file(halved, path)
-    transformer = load(str(own), own).transformer
-    assert {p.dtype for p in transformer.parameters()} == {torch.float32}
+    weight_map = {}
+    for number in range(count):
+        held = names[number::count]
+        file = f"{stem}-{number + 1:05}-of-{count:05}.safetensors"
+        save_file({name: tensors[name] for name in held}, path.with_name(file))
+        weight_map |= dict.fromkeys(held, file)
+    index = {"metadata": {}, "weight_map": weight_map}
+    path.with_name(f"{path.name}.index.json").write_text(json.dumps(index))
+
+
+def networks(base):
+    return (base.transformer, base.dcae, base.vocoder, base.text.network)
+
+
+def test_sharded_bfloat16_is_read_as_float32(own):
+    for part, name in WEIGHTS.items():
+        stored = load_file(own / part / name)
+        shard(own / part / name, {key: value.bfloat16() for key, value in stored.items()})
+    built, loaded = build_tiny(), load(str(own), own)
+    for before, after in zip(networks(built), networks(loaded), strict=True):
+        found = after.state_dict()
+        for key, value in before.state_dict().items():
+            assert found[key].dtype == torch.float32
+            assert torch.equal(found[key], value.bfloat16().float()), key
+
+
+def test_shards_are_among_a_base_s_files_and_its_identity(own, saved):
+    path = own / checkpoint.TRANSFORMER / checkpoint.WEIGHTS
+    shard(path, load_file(path), count=2)
+    stem = f"{checkpoint.TRANSFORMER}/diffusion_pytorch_model"
+    listed = [str(file.relative_to(own)) for file in checkpoint.files_of(own)]
+    assert listed[4:7] == [
+        f"{stem}.safetensors.index.json",
+        f"{stem}-00001-of-00002.safetensors",
+        f"{stem}-00002-of-00002.safetensors",
+    ]
+    first = load(str(own), own).identity
+    second = own / f"{stem}-00002-of-00002.safetensors"
+    save_file({key: value + 1 for key, value in load_file(second).items()}, second)
+    assert len({first, load(str(own), own).identity, load(str(saved), saved).identity}) == 3
+    second.unlink()
+    with pytest.raises(StageError, match=r"lacks ace_step_transformer/.*-00002-of-00002\.safe"):
+        load(str(own), own)
+
+
+def test_a_base_of_pickles_is_refused(own):
+    (own / checkpoint.DCAE / checkpoint.WEIGHTS).unlink()
+    torch.save({}, own / checkpoint.DCAE / "diffusion_pytorch_model.bin")
+    with pytest.raises(StageError, match=r"has diffusion_pytorch_model\.bin but no .*safetensors"):
+        load(str(own), own)
+
+
+HALVES = {"bf16": (torch.bfloat16, 2e-2), "fp16": (torch.float16, 2.5e-3)}
+"""For each half precision, its type and how far a velocity may be from float32's, by `distance`:
+five times the type's own rounding (2**-8 and 2**-11); measured 0.9e-2 and 1.2e-3."""
+
+
+def conditioning(frames=40):
+    draws = torch.Generator().manual_seed(3)
+    text, lyrics = torch.randn(2, 5, 64, generator=draws), torch.randint(0, 270, (2, 7))
+    told = Conditioning(
+        text,
+        torch.ones(2, 5, dtype=torch.int64),
+        torch.randn(2, 512, generator=draws),
+        lyrics,
+        torch.ones(2, 7, dtype=torch.int64),
+    )
+    return torch.randn(2, 8, 16, frames, generator=draws), told
+
+
+@pytest.mark.parametrize("precision", HALVES)
+def test_a_base_of_half_precision_answers_nearly_as_float32_does(saved, precision):
+    dtype, allowed = HALVES[precision]
+    whole, half = load(str(saved), saved), load(str(saved), saved, precision=precision)
+    for network in networks(half):
+        assert {part.dtype for part in network.parameters()} == {dtype}
+    latents, told = conditioning()
+    told = replace(told, speaker=told.speaker[:, : half.speaker_width])
+    with torch.inference_mode():
+        for timestep in (999.0, 40.0):
+            asked = torch.tensor([timestep, timestep])
+            expected = whole.velocity(latents, asked, told)
+            found = half.velocity(latents, asked, told)
+            assert found.dtype == torch.float32
+            assert distance(found, expected) < allowed
+
+
+def distance(found, expected) -> float:
+    """Root mean square of the difference over that of the expected."""
+    return float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("precision", HALVES)
+def test_a_base_of_half_precision_hears_reads_and_sounds_in_float32(saved, precision):
+    whole, half = load(str(saved), saved), load(str(saved), saved, precision=precision)
+    assert half.vocoder.mel_transform.mel_scale.fb.dtype == torch.float32
+    sound = 0.1 * np.random.default_rng(2).standard_normal((2, 4096)).astype(np.float32)
+    found, expected = half.encode_audio(sound, 44_100), whole.encode_audio(sound, 44_100)
+    assert found.dtype == torch.float32
+    assert distance(found, expected) < 0.2
+    played = half.decode_audio(expected[None])
+    assert played.dtype == np.float32
+    assert distance(*map(torch.from_numpy, (played, whole.decode_audio(expected[None])))) < 0.5
+    found, expected = half.encode_text(["rain"])[0], whole.encode_text(["rain"])[0]
+    assert found.dtype == torch.float32
+    assert distance(found, expected) < 0.2
+
+
+@pytest.mark.parametrize("precision", HALVES)
+def test_the_built_in_base_is_given_in_half_precision_too(saved, precision):
+    built = load("builtin:tiny", saved, precision=precision)
+    latents, told = conditioning(frames=4)
+    told = replace(told, speaker=told.speaker[:, : built.speaker_width])
+    asked = torch.tensor([500.0])
+    with torch.inference_mode():
+        expected = load(str(saved), saved, precision=precision).velocity(latents, asked, told)
+        assert torch.equal(built.velocity(latents, asked, told), expected)
+
+
+def test_sums_of_linear_attention_may_pass_the_range_of_float16():
+    half = load("builtin:tiny", Path(), precision="fp16")
+    attention = half.transformer.transformer_blocks[0].attn
+    given = []
+    attention.to_v.register_forward_hook(lambda _module, _inputs, values: given.append(values))
+    latents, told = conditioning(frames=700)
+    told = replace(told, speaker=told.speaker[:, : half.speaker_width])
+    with torch.inference_mode():
+        attention.to_k.bias += 30.0
+        attention.to_v.bias += 30.0
+        velocity = half.velocity(latents, torch.tensor([500.0]), told)
+    assert given[0].dtype == torch.float16
+    assert 20.0 * float(given[0].float().sum(dim=1).max()) > torch.finfo(torch.float16).max
+    assert bool(velocity.isfinite().all())
+
+
+def test_an_unknown_precision_is_refused_before_anything_is_read(tmp_path):
+    for model in ("builtin:tiny", "nowhere"):
+        with pytest.raises(StageError, match="precision 'fp8' is unknown - use one of fp32, fp16"):
+            load(model, tmp_path, precision="fp8")
+
+
+@pytest.fixture(scope="module")
+def other_transformer(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("merged") / "transformer" / checkpoint.WEIGHTS
+    place.parent.mkdir()
+    state = build_tiny().transformer.state_dict()
+    save_file({key: value * 1.5 for key, value in state.items()}, place)
+    return place
+
+
+@pytest.mark.parametrize("of_a_folder", [False, True])
+@pytest.mark.parametrize("builtin", [False, True])
+def test_another_transformer_replaces_the_base_s_own(
+    saved, other_transformer, builtin, of_a_folder
+):
+    model = "builtin:tiny" if builtin else str(saved)
+    place = other_transformer.parent if of_a_folder else other_transformer
+    plain, loaded = load(model, saved), load(model, saved, transformer=place)
+    before, found = plain.transformer.state_dict(), loaded.transformer.state_dict()
+    assert all(torch.equal(found[key], value * 1.5) for key, value in before.items())
+    assert torch.equal(loaded.dcae.decoder.conv_in.weight, plain.dcae.decoder.conv_in.weight)
+    assert loaded.identity == plain.identity
+    assert not loaded.transformer.training
+
+
+def test_the_base_s_own_transformer_is_not_read_where_another_is_given(own, other_transformer):
+    rewrite(own / checkpoint.TRANSFORMER / checkpoint.WEIGHTS, b"not weights at all")
+    loaded = load(str(own), own, transformer=other_transformer, precision="bf16")
+    assert {part.dtype for part in loaded.transformer.parameters()} == {torch.bfloat16}
+    (own / checkpoint.TRANSFORMER / checkpoint.WEIGHTS).unlink()
+    load(str(own), own, transformer=other_transformer)
+
+
+def test_another_transformer_that_is_not_there_or_does_not_fit_is_named(saved, tmp_path):
+    for model in ("builtin:tiny", str(saved)):
+        with pytest.raises(StageError, match=r"gone\.safetensors: the transformer's weights"):
+            load(model, tmp_path, transformer=Path("gone.safetensors"))
+        save_file({"a.0.b": torch.zeros(1)}, tmp_path / "other.safetensors")
+        with pytest.raises(StageError, match=r"other\.safetensors: .* 1 unknown: a\.0\.b"):
+            load(model, tmp_path, transformer=Path("other.safetensors"))
 
 
 def test_umt5_may_store_either_name_of_its_table_and_a_decoder(own, saved):
@@ -118,16 +312,51 @@ def test_weights_of_another_shape_are_named(own):
     save_file(tensors, path)
     with pytest.raises(StageError) as caught:
         load(str(own), own)
-    assert (
-        "lacks speaker_embedder.bias; has extra; has genre_embedder.bias of shape (3,), not (64,)"
-        in str(caught.value)
+    assert str(caught.value) == (
+        f"{path}: its tensors are not this network's: 1 missing: speaker_embedder.bias; "
+        "1 unknown: extra; 1 of shape (3,), not (64,): genre_embedder.bias"
+        " - are these the weights that belong to config.json?"
     )
+
+
+def test_every_network_s_header_is_checked_before_any_data_is_read(own, monkeypatch):
+    save_file({"a": torch.zeros(1)}, own / checkpoint.TEXT / "other")
+    (own / checkpoint.TEXT / checkpoint.TEXT_WEIGHTS).unlink()
+    (own / checkpoint.TEXT / "other").rename(own / checkpoint.TEXT / checkpoint.TEXT_WEIGHTS)
+    monkeypatch.setattr("lofi_engine.models.weights.read_tensors", None)
+    monkeypatch.setattr(checkpoint, "hash_file", None)
+    text = r"umt5-base/model\.safetensors: .* missing: encoder\.block\.\{0-1\}\..* 1 unknown: a -"
+    with pytest.raises(StageError, match=text):
+        load(str(own), own)
+
+
+def test_a_base_s_sources_change_with_its_shards(own):
+    path = own / checkpoint.VOCODER / checkpoint.WEIGHTS
+    shard(path, load_file(path), count=2)
+    reference = Base("ace-step-v1", str(own), "main", None)
+    recipe = replace(make_recipe(own / "recipe"), base=reference)
+    (source,) = base_sources(recipe)
+    before = Fingerprints(own / "runs")(source)
+    changed = path.with_name("diffusion_pytorch_model-00002-of-00002.safetensors")
+    save_file({key: value + 1 for key, value in load_file(changed).items()}, changed)
+    assert Fingerprints(own / "runs")(source) != before
+
+
+def test_a_base_with_more_layers_is_told_in_a_few_words(own):
+    path = own / checkpoint.TRANSFORMER / checkpoint.CONFIG
+    config = json.loads(path.read_text())
+    rewrite(path, json.dumps(config | {"num_layers": 24}))
+    with pytest.raises(StageError) as caught:
+        load(str(own), own)
+    said = str(caught.value)
+    assert re.search(r"not this network's: \d+ missing: transformer_blocks\.\{4-23\}\.", said)
+    assert len(said) < 1500
 
 
 @pytest.mark.parametrize(
     ("file", "content", "text"),
     [
-        (f"{checkpoint.VOCODER}/{checkpoint.WEIGHTS}", b"\x00" * 20, "cannot be read"),
+        (f"{checkpoint.VOCODER}/{checkpoint.WEIGHTS}", b"\x00" * 20, "header is damaged"),
         (f"{checkpoint.DCAE}/{checkpoint.CONFIG}", "{", "not JSON"),
         (f"{checkpoint.TRANSFORMER}/{checkpoint.CONFIG}", "[]", "a JSON object is needed"),
         (

@@ -156,6 +156,24 @@ def test_instrumentals_are_one_zero_and_lyrics_open_with_261(tiny):
     assert max(ids) < tiny.configs.transformer["lyric_encoder_vocab_size"]
 
 
+def test_lyrics_are_cut_at_4096_tokens_and_texts_that_are_cut_are_said(tiny):
+    fits = "z " * 2047  # opened by two tokens and closed by one, a letter and a blank each
+    assert len(tiny.lyric_ids(fits.strip())) == 4096
+    assert tiny.text_warnings("lofi", fits.strip()) == ()
+    assert len(tiny.lyric_ids(fits + "z")) == 4096
+    assert tiny.text_warnings("lofi", fits + "z") == (
+        "lyrics cut: it has 4098 tokens, the first 4096 are kept",
+    )
+    room = tiny.text.count("rain")
+    assert tiny.text_warnings("rain " * (256 // room), "") == ()
+    (said,) = tiny.text_warnings("rain " * 400, "[Instrumental]")
+    assert said == (
+        f"prompt cut: it has {tiny.text.count('rain ' * 400)} tokens, the first 255 and the end "
+        "are kept"
+    )
+    assert tiny.text_warnings("", "") == ()
+
+
 def test_a_base_without_lyric_vocabulary_refuses_lyrics(tiny, monkeypatch):
     monkeypatch.setattr(tiny, "lyric_vocabulary", None)
     assert tiny.lyric_ids("[Instrumental]") == [0]

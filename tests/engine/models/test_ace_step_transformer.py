@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
-
 import pytest
 import torch
 
-from lofi_engine.models.ace_step_v1.config import (
-    ErgConfig,
-    LyricEncoderConfig,
-    TransformerConfig,
-)
+from lofi_engine.models.ace_step_v1.config import TransformerConfig
 from lofi_engine.models.ace_step_v1.ssl_loss import projection_loss
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
-from tests.golden.fill import fill_
 from tests.support.golden import distance, notes, shapes, tensors
+from tests.support.small_networks import small_transformer as small
 
 TOLERANCE = 1e-3
-
-
-@cache
-def small() -> AceStepTransformer:
-    read = notes("transformer_small")
-    config = TransformerConfig.from_mapping(read["config"])
-    erg = read["erg"]
-    config = replace(
-        config,
-        lyric_encoder=LyricEncoderConfig.from_mapping(read["lyric_encoder"]),
-        erg=ErgConfig(tuple(erg["decoder_layers"]), tuple(erg["lyric_encoder_layers"])),
-    )
-    return fill_(AceStepTransformer(config)).eval()
 
 
 @pytest.fixture

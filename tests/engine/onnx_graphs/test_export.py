@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import getpass
 import os
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from torch import Tensor, nn
 
 from lofi_engine.errors import StageError
 from lofi_engine.models.family import GraphSpec
-from lofi_engine.onnx_graphs.export import GraphRecord, export_graph
-from lofi_engine.onnx_graphs.parity import check_parity
+from lofi_engine.onnx_graphs.export import GraphRecord, export_graph, write_graph
+from lofi_engine.onnx_graphs.parity import check_cases, expected_cases
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.weights import find_weights
 from tests.support.toy_graphs import decoder_spec, encoder_spec
@@ -81,11 +83,14 @@ def test_a_record_lists_inputs_in_the_contracts_order_with_free_axes_by_name(exp
     assert record.opset == 21
 
 
-def test_parity_is_measured_on_the_example_and_at_other_sizes_of_every_free_axis(exported):
+def test_parity_is_measured_at_five_sizes_from_the_smallest_to_a_long_one(exported):
     parity = exported[1]["transformer_decoder.onnx"].parity
     assert [dict(found.sizes) for found in parity] == [
+        {"batch": 1, "frames": 1, "context": 1},
         {"batch": 1, "frames": 12, "context": 7},
         {"batch": 2, "frames": 19, "context": 11},
+        {"batch": 2, "frames": 13, "context": 8},
+        {"batch": 1, "frames": 101, "context": 61},
     ]
     assert all(found.relative_difference < 1e-4 for found in parity)
     assert {found.output for found in exported[1]["transformer_encoder.onnx"].parity} == {
@@ -109,25 +114,49 @@ def test_every_matrix_is_a_matmul_named_after_its_parameter(exported):
         assert matrices == linear
 
 
+def _compare(folder: Path, spec: GraphSpec) -> None:
+    session = GraphSession(folder / "transformer_decoder.onnx")
+    check_cases(spec.file, expected_cases(spec), session.run)
+
+
 def test_a_graph_of_another_module_is_refused(exported):
-    session = GraphSession(exported[0] / "transformer_decoder.onnx")
     with pytest.raises(StageError, match=r"'sample' at batch 1.* standard deviations from torch"):
-        check_parity(decoder_spec(seed=1), session)
+        _compare(exported[0], decoder_spec(seed=1))
 
 
 def test_an_output_that_is_not_finite_is_refused(exported):
     spec = decoder_spec()
     with torch.no_grad():
         spec.module.out.bias[0] = torch.nan
-    session = GraphSession(exported[0] / "transformer_decoder.onnx")
-    with pytest.raises(StageError, match="'sample' at batch 1, frames 12, context 7 is not finite"):
-        check_parity(spec, session)
+    with pytest.raises(StageError, match="'sample' at batch 1, frames 1, context 1 is not finite"):
+        _compare(exported[0], spec)
 
 
 def test_a_wrong_number_of_outputs_is_refused(exported):
-    session = GraphSession(exported[0] / "transformer_decoder.onnx")
     with pytest.raises(StageError, match="the module gives 1 outputs, 2 are named"):
-        check_parity(replace(decoder_spec(), outputs=("sample", "other")), session)
+        _compare(exported[0], replace(decoder_spec(), outputs=("sample", "other")))
+
+
+def test_torchs_weights_can_go_once_a_graph_is_written(tmp_path):
+    spec = decoder_spec()
+    weights = [weakref.ref(weight) for weight in spec.module.parameters() if weight.ndim > 1]
+    written = write_graph(spec, tmp_path)
+    del spec
+    gc.collect()
+    assert [reference() for reference in weights if reference() is not None] == []
+    assert written.weights == "transformer_decoder_weights.bin"
+    assert len(written.cases) == 5
+
+
+def test_exporting_copies_and_changes_no_weight_of_the_module(tmp_path):
+    spec = decoder_spec()
+    before = {name: (tensor, tensor.clone()) for name, tensor in spec.module.state_dict().items()}
+    kinds = [type(part) for part in spec.module.modules()]
+    write_graph(spec, tmp_path)
+    assert [type(part) for part in spec.module.modules()] == kinds
+    for name, tensor in spec.module.state_dict().items():
+        assert tensor.data_ptr() == before[name][0].data_ptr()
+        assert torch.equal(tensor, before[name][1])
 
 
 class Branching(nn.Module):

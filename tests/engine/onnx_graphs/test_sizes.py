@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from lofi_engine.errors import StageError
-from lofi_engine.onnx_graphs.sizes import axis_sizes, second_size, traceable_size, with_sizes
+from lofi_engine.onnx_graphs.sizes import (
+    axis_sizes,
+    proof_sizes,
+    second_size,
+    traceable_size,
+    with_sizes,
+)
 
 DYNAMIC = {"ids": {0: "batch", 1: "tokens"}, "states": {0: "batch"}}
 
@@ -18,6 +24,16 @@ def test_axes_of_one_name_grow_together_and_repeat_the_example():
 
 def test_a_second_size_differs_and_is_no_multiple_of_the_first():
     assert [second_size(size) for size in (1, 2, 7, 12)] == [2, 4, 11, 19]
+
+
+def test_a_proof_has_five_sizes_with_one_row_and_two_and_a_long_one():
+    assert proof_sizes({"batch": 2, "tokens": 7}) == (
+        {"batch": 1, "tokens": 1},
+        {"batch": 2, "tokens": 7},
+        {"batch": 4, "tokens": 11},
+        {"batch": 2, "tokens": 8},
+        {"batch": 1, "tokens": 61},
+    )
 
 
 def test_an_axis_of_size_one_is_traced_at_two():

@@ -41,3 +41,12 @@ def test_initializers_stand_in_the_order_of_use_and_unused_ones_go(tmp_path):
     model = ir.load(write_graph(tmp_path / "g.onnx", nodes, {"x": [2, 3]}, weights))
     strip(model)
     assert list(model.graph.initializers) == ["first", "second"]
+
+
+def test_the_default_of_an_input_stays_even_where_nothing_reads_it(tmp_path):
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    inputs, weights = {"x": [2, 3], "scale": [1]}, {"w": np.eye(3, dtype="f4")}
+    weights["scale"] = np.ones(1, dtype="f4")
+    model = ir.load(write_graph(tmp_path / "g.onnx", [node], inputs, weights))
+    strip(model)
+    assert list(model.graph.initializers) == ["w", "scale"]

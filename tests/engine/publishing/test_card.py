@@ -96,3 +96,12 @@ def test_name_version_and_description_open_the_card():
 
 def test_the_same_release_gives_the_same_card():
     assert model_card(make_release()) == model_card(replace(make_release()))
+
+
+def test_the_decoders_two_graphs_are_explained_where_every_variant_has_them():
+    assert "transformer_decoder_step" not in model_card(make_release())
+    sizes = {"transformer_context": 1, "transformer_decoder": 3, "transformer_decoder_step": 2}
+    records = {"int8": make_record(sizes=sizes)}
+    card = model_card(make_release(records=records, measures={"int8": make_measure()}))
+    assert "`transformer_context.onnx` and `transformer_decoder_step.onnx`" in card
+    assert "one file of weights" in card

@@ -84,6 +84,41 @@ def test_the_graphs_interfaces_are_read_from_the_graphs_in_their_order(graphs):
     assert [tensor["name"] for tensor in decoder["outputs"]] == ["sample"]
 
 
+@pytest.fixture(scope="module")
+def graphs_in_two(tmp_path_factory):
+    """A bundle whose decoder is there in two graphs as well, and takes an optional input."""
+    folder = tmp_path_factory.mktemp("made") / "in-two"
+    return make_tiny_bundle(folder, manifest=False, query_scale=True, step=True)
+
+
+def test_inputs_that_may_be_left_out_stand_apart_with_their_defaults(graphs_in_two):
+    described = manifest_of(make_release(), "fp16", graphs_in_two)["graphs"]
+    decoder = described["transformer_decoder.onnx"]
+    assert decoder["inputs"][-1]["name"] == "timestep"
+    assert decoder["optional_inputs"] == [
+        {"name": "query_scale", "dtype": "float32", "shape": ["Q"], "default": [1.0]}
+    ]
+    assert "optional_inputs" not in described["vocoder.onnx"]
+
+
+def test_the_decoders_two_graphs_are_described_like_any_other(graphs_in_two, tmp_path):
+    folder = shutil.copytree(graphs_in_two, tmp_path / "lofi-small-int8")
+    manifest = manifest_of(make_release(), "int8", folder)
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest))
+    names = {"transformer_context.onnx", "transformer_decoder_step.onnx"}
+    assert names <= set(manifest["files"])
+    assert names <= set(manifest["graphs"])
+    context, step = (manifest["graphs"][name] for name in sorted(names))
+    handed = [tensor["name"] for tensor in context["outputs"]]
+    needed = ["hidden_states", "attention_mask", "timestep"]
+    assert [tensor["name"] for tensor in step["inputs"]] == [*needed, *handed]
+    assert [tensor["name"] for tensor in step["optional_inputs"]] == ["query_scale"]
+    bundle = open_bundle(folder, verify=True)
+    assert bundle.has_step_graphs
+    stated = bundle.manifest.graphs["transformer_decoder_step.onnx"]
+    assert [value.name for value in stated.optional_inputs] == ["query_scale"]
+
+
 @pytest.mark.parametrize(
     ("weights", "opset", "reason"),
     [("int4", 21, False), ("int8", 17, False), ("int8", 21, True), ("fp16", 21, True)],

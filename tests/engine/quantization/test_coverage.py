@@ -108,3 +108,26 @@ def test_a_decoder_that_is_not_what_its_variant_says_is_refused():
 
 def test_a_graph_without_matrices_is_covered():
     assert count_widths([Weight("norm", "other", 10, 32, (10,))], 4).share == 1.0
+
+
+def test_the_default_of_an_input_is_no_weight_and_is_never_narrowed(tmp_path):
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["product"], name="product"),
+        helper.make_node("Add", ["product", "others"], ["y"], name="sum"),
+    ]
+    shapes = {"x": ["rows", 64], "others": ["pieces", 64]}
+    weights = {"w": _matrix(64, 64), "others": np.zeros((32, 64), np.float32)}
+    source = write_graph(tmp_path / "float.onnx", nodes, shapes, weights)
+    assert [weight.name for weight in find_weights(ir.load(source).graph)] == ["w"]
+    for number, form in enumerate((FP16, DYNAMIC, Form("blocks", 4, 32))):
+        target = tmp_path / f"{number}.onnx"
+        rewrite_graph(source, target, {"w": form})
+        session = GraphSession(target)
+        assert [value.name for value in session.inputs] == ["x"]
+        assert [(value.name, value.dtype) for value in session.optional_inputs] == [
+            ("others", "float32")
+        ]
+        x = _matrix(32, 64)
+        plain = session.run({"x": x})["y"]
+        given = session.run({"x": x, "others": np.ones((32, 64), np.float32)})["y"]
+        np.testing.assert_allclose(given, plain + 1, atol=1e-5)

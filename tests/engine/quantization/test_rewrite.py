@@ -1,17 +1,27 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
 
 from lofi_engine.errors import StageError
-from lofi_engine.quantization.distance import measure_distances
+from lofi_engine.onnx_graphs.sessions import GraphSession
+from lofi_engine.quantization.distance import Distance, compare_outputs
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form
 from lofi_engine.quantization.rewrite import rewrite_graph
 from tests.support.toy_graphs import write_matmul
 
 MATRIX = np.random.default_rng(17).standard_normal((64, 64)).astype(np.float32)
 FORMS = [FP16, DYNAMIC, Form("blocks", 8, 32), *(Form("blocks", 4, 32, m) for m in ("rtn", "hqq"))]
+
+
+def _distances(
+    path: Path, inputs: dict[str, Any], reference: dict[str, Any]
+) -> dict[str, Distance]:
+    return compare_outputs(path, reference, GraphSession(path).run(inputs))
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -47,14 +57,14 @@ def test_external_weights_stay_external_under_the_same_name(tmp_path, form):
     assert (tmp_path / "out" / "g.onnx").stat().st_size < 2500
     x = {"x": np.ones((2, 64), np.float32)}
     reference = {"y": x["x"] @ MATRIX}
-    distance = measure_distances(tmp_path / "out" / "g.onnx", x, reference)["y"]
+    distance = _distances(tmp_path / "out" / "g.onnx", x, reference)["y"]
     assert distance.relative_rms < 0.15
 
 
 def test_a_distance_is_measured_in_the_reference_outputs_deviations(tmp_path):
     path = write_matmul(tmp_path / "g.onnx", np.eye(2, dtype=np.float32))
     x = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-    distance = measure_distances(path, {"x": x}, {"y": x + 0.25})["y"]
+    distance = _distances(path, {"x": x}, {"y": x + 0.25})["y"]
     assert distance.max_difference == pytest.approx(0.25)
     assert distance.relative_rms == pytest.approx(0.25 / 0.5)
 
@@ -65,11 +75,11 @@ def test_an_output_that_is_not_finite_is_refused(tmp_path):
     path = write_matmul(tmp_path / "g.onnx", matrix)
     x = np.ones((2, 64), np.float32)
     with pytest.raises(StageError, match=r"g\.onnx: output 'y' has 2 values that are not finite"):
-        measure_distances(path, {"x": x}, {"y": x @ MATRIX})
+        _distances(path, {"x": x}, {"y": x @ MATRIX})
 
 
 def test_an_output_of_another_shape_is_refused(tmp_path):
     path = write_matmul(tmp_path / "g.onnx", MATRIX)
     x = np.ones((2, 64), np.float32)
     with pytest.raises(StageError, match=r"has shape \(2, 64\), float32 gives \(1, 64\)"):
-        measure_distances(path, {"x": x}, {"y": x[:1] @ MATRIX})
+        _distances(path, {"x": x}, {"y": x[:1] @ MATRIX})

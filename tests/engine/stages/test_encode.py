@@ -12,6 +12,8 @@ from lofi_engine.data.descriptions import Description, write_descriptions
 from lofi_engine.errors import StageError
 from lofi_engine.stages import encode
 from lofi_engine.training.encoded import read_index, read_shard
+from lofi_runtime.pipeline import japanese
+from lofi_runtime.pipeline.lyrics import LyricTokenizer
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
 from tests.support.tiny_training import one_thread, tiny_base
@@ -30,15 +32,15 @@ def single_thread():
         yield
 
 
-def write_inputs(folder):
-    """What curate, describe and split leave of four short tracks, one of them in no split."""
+def write_inputs(folder, tracks=TRACKS):
+    """What curate, describe and split leave of some short tracks, one of them in no split."""
     audio = folder / "curate" / "tracks"
     audio.mkdir(parents=True)
-    for number, name in enumerate(TRACKS):
+    for number, name in enumerate(tracks):
         noise = np.random.default_rng(number).standard_normal((48_000 * (2 + number), 2))
         soundfile.write(audio / f"{name}.flac", 0.1 * noise, 48_000)
     split = {
-        part: sorted(name for name in TRACKS if TRACKS[name][0] == part)
+        part: sorted(name for name in tracks if tracks[name][0] == part)
         for part in ("train", "validation")
     }
     for name in ("split", "describe"):
@@ -46,7 +48,7 @@ def write_inputs(folder):
     (folder / "split" / "split.json").write_text(json.dumps(split))
     described = [
         Description(name, prompt, lyrics, 80.0, "A minor", tuple(styles), 2.0, "style")
-        for name, (_part, prompt, lyrics, styles) in TRACKS.items()
+        for name, (_part, prompt, lyrics, styles) in tracks.items()
     ]
     write_descriptions(folder / "describe", described)
     return {name: folder / name for name in ("curate", "describe", "split")}
@@ -73,7 +75,8 @@ def test_every_track_of_the_split_has_a_shard_and_a_row(done):
     ]
     assert set(done.files()) == {"index.json", *(track.shard for track in index)}
     assert index[0].style_ids == ("VOC-01", "CORE-01")
-    assert done.outcome.facts == {"tracks": 3, "frames": sum(track.frames for track in index)}
+    frames = sum(track.frames for track in index)
+    assert done.outcome.facts == {"tracks": 3, "frames": frames, "warnings": {}}
     for track in index:
         features = read_shard(done.work / track.shard)
         assert features.latents.shape == (8, 16, track.frames)
@@ -182,6 +185,65 @@ def test_latents_that_are_not_finite_are_refused_by_track(inputs, tmp_path, monk
     with pytest.raises(StageError) as caught:
         run_stage(encode, make_recipe(tmp_path), tmp_path / "run", inputs=inputs)
     assert str(caught.value) == "night.flac: its latents are not finite - check the base"
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (np.zeros((0, 2), np.float32), "no audio in it"),
+        (np.full((4096, 2), np.nan, np.float32), "holds NaN or infinite samples"),
+        (np.zeros((4096, 1), np.float32), "shape (1, 4096); (2, samples) is needed"),
+    ],
+)
+def test_audio_that_cannot_be_encoded_is_named(tmp_path, samples, said):
+    inputs = write_inputs(tmp_path / "inputs")
+    audio = inputs["curate"] / "tracks" / "night"
+    audio.with_suffix(".flac").unlink()
+    soundfile.write(audio.with_suffix(".wav"), samples, 48_000, subtype="FLOAT")
+    with pytest.raises(StageError) as caught:
+        run_stage(encode, make_recipe(tmp_path), tmp_path / "run", inputs=inputs)
+    assert str(caught.value).startswith("night.wav: ")
+    assert said in str(caught.value)
+
+
+LONG = {
+    "night": ("train", "rain " * 300, "[Verse]\n" + "zz " * 3000, []),
+    "rain": ("train", "lofi", "[Verse]\nÜber den Wolken\n夜の雨", []),
+    "snow": ("validation", "lofi", "", []),
+}
+
+
+def test_text_that_is_cut_or_cannot_be_sung_is_said_by_track_and_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(japanese, "reads_kanji", lambda: False)
+    inputs = write_inputs(tmp_path / "inputs", LONG)
+    recipe, base = make_recipe(tmp_path), tiny_base()
+    kept = run_stage(encode, recipe, tmp_path / "1", inputs=inputs, progress=tmp_path / "p")
+    tokens = base.text.count(LONG["night"][1])
+    lyric_tokens = len(LyricTokenizer(base.lyric_vocabulary).encode(LONG["night"][2]))
+    assert tokens > 256
+    assert lyric_tokens > 4096
+    expected = {
+        "night": [
+            f"prompt cut: it has {tokens} tokens, the first 255 and the end are kept",
+            f"lyrics cut: it has {lyric_tokens} tokens, the first 4096 are kept",
+        ],
+        "rain": [
+            "lyrics: kanji will not be sung; to have them read, install lofi-recipe[japanese]",
+            "lyrics: only English and Japanese are supported; read as if they were English: "
+            "'Über den Wolken'",
+        ],
+    }
+    assert kept.outcome.facts["warnings"] == expected
+    said = [event.message for event in kept.events if event.kind == "warning"]
+    assert said == [f"{name}: {line}" for name, lines in expected.items() for line in lines]
+    shard = read_shard(kept.work / "shards" / "night.safetensors")
+    assert len(shard.text_states) == 256
+    assert len(shard.lyric_ids) == 4096
+    # A run that finds its shards done says and records the same, without the base.
+    monkeypatch.setattr(encode, "load_base", None)
+    again = run_stage(encode, recipe, tmp_path / "2", inputs=inputs, progress=tmp_path / "p")
+    assert again.outcome == kept.outcome
+    assert again.events == kept.events
 
 
 def test_a_base_that_is_not_there_is_an_error_before_any_shard(inputs, tmp_path):

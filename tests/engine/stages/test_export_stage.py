@@ -19,7 +19,10 @@ from tests.support.exported_tiny import (
     temporary_folder,
 )
 
+STEP = "transformer_decoder_step"
 BUNDLE = {
+    "transformer_context.onnx",
+    f"{STEP}.onnx",
     "text_encoder.onnx",
     "transformer_encoder.onnx",
     "transformer_decoder.onnx",
@@ -45,10 +48,45 @@ def test_each_graph_is_recorded_and_reported():
     graphs = {graph["file"]: graph for graph in listing["graphs"]}
     assert set(graphs) == {name for name in BUNDLE if name.endswith(".onnx")}
     assert set(listing["files"]) >= {"tokenizer.json"}
-    assert [(event.done, event.total) for event in events] == [(done, 5) for done in range(6)]
+    counted = [(event.done, event.total, event.unit) for event in events if event.unit]
+    assert counted == [
+        *((done, 5, "graphs written") for done in range(6)),
+        *((done, 7, "graphs proven") for done in (0, 1, 2, 3, 5, 6, 7)),
+    ]
     for file, graph in graphs.items():
         assert graph["size_bytes"] == (folder / file).stat().st_size
-        assert len({json.dumps(found["sizes"]) for found in graph["parity"]}) == 2
+        assert len({json.dumps(found["sizes"]) for found in graph["parity"]}) == 5
+        assert {found["sizes"]["batch"] for found in graph["parity"]} >= {1, 2}
+
+
+def test_the_graphs_that_guidance_weakens_say_what_may_be_left_out():
+    folder, _, _ = exported_tiny()
+    listing = json.loads((folder / "export.json").read_text())
+    optional = {graph["file"]: graph["optional_inputs"] for graph in listing["graphs"]}
+    scale = {"name": "query_scale", "dtype": "float32", "default": [1.0]}
+    for file in ("text_encoder", "transformer_encoder", "transformer_decoder", STEP):
+        assert optional[f"{file}.onnx"] == [scale]
+    assert optional["vocoder.onnx"] == optional["transformer_context.onnx"] == []
+
+
+def test_the_decoders_halves_share_its_weights():
+    folder, _, _ = exported_tiny()
+    listing = json.loads((folder / "export.json").read_text())
+    weights = {graph["file"]: graph["weights"] for graph in listing["graphs"]}
+    assert weights[f"{STEP}.onnx"] == weights["transformer_context.onnx"]
+    assert weights[f"{STEP}.onnx"] == weights["transformer_decoder.onnx"]
+    assert weights[f"{STEP}.onnx"]["file"] == "transformer_decoder_weights.bin"
+    assert not list(folder.glob("*context*.bin"))
+
+
+def test_what_was_left_out_is_counted_recorded_and_said():
+    folder, outcome, events = exported_tiny()
+    counts = json.loads((folder / "export.json").read_text())["left_out"]
+    assert outcome.facts["left_out"] == counts
+    note = next(event.message for event in events if event.kind == "note")
+    assert note.startswith("left out 0.2 M weights that never run: cross_attn.add_* and to_add_out")
+    assert "projectors" in note
+    assert all(count > 0 for count in counts.values())
 
 
 def test_the_merged_weights_are_what_is_exported():
@@ -93,7 +131,7 @@ def test_merged_weights_of_another_base_are_refused_by_name(tmp_path):
     def drop(state):
         del state[min(state)]
 
-    with pytest.raises(StageError, match=r"lacks '.*' and 0 others - it was merged from another"):
+    with pytest.raises(StageError, match=r"its tensors are not this network's: 1 missing: "):
         _run_with(tmp_path / "dropped", drop)
 
     def cut(state):

@@ -122,11 +122,11 @@ def test_an_adapter_of_zeros_is_refused(tmp_path):
     assert not (tmp_path / "run" / "work" / "merge.json").exists()
 
 
-@pytest.mark.parametrize(("limit", "weights"), [(-1.0, 0.05), (1e-4, float("nan"))])
-def test_a_merge_that_differs_is_refused_with_its_figures(tmp_path, monkeypatch, limit, weights):
+@pytest.mark.parametrize(("limit", "size"), [(-1.0, 0.05), (1e-4, 1e37)])
+def test_a_merge_that_differs_is_refused_with_its_figures(tmp_path, monkeypatch, limit, size):
     monkeypatch.setattr(merge, "MAX_MERGE_ERROR", limit)
     with pytest.raises(StageError) as caught:
-        merging(tmp_path, make_adapter(recipe_in(tmp_path), size=weights))
+        merging(tmp_path, make_adapter(recipe_in(tmp_path), size=size))
     said = str(caught.value)
     assert said.startswith("merge: the merged network differs from base plus adapter by ")
     assert said.endswith(
@@ -134,15 +134,33 @@ def test_a_merge_that_differs_is_refused_with_its_figures(tmp_path, monkeypatch,
     )
 
 
+def test_an_adapter_that_is_not_finite_is_refused_by_its_tensor(tmp_path):
+    text = r"adapter_model\.safetensors: base_model.*lora_B\.weight holds 128 NaN and 0 infinite"
+    with pytest.raises(StageError, match=text):
+        merging(tmp_path, make_adapter(recipe_in(tmp_path), size=float("nan")))
+
+
 def test_an_adapter_for_another_recipe_s_targets_is_refused_by_name(tmp_path):
     narrow = make_recipe(tmp_path, lora={"targets": ["to_q"]})
     foreign = make_adapter(recipe_in(tmp_path / "wide"))
-    with pytest.raises(StageError, match=r"the adapter does not fit this base: \d+ names differ"):
+    text = r"select/adapter: the adapter does not fit this base: 22 unknown: base_model\."
+    with pytest.raises(StageError, match=text):
         merging(tmp_path, foreign, narrow)
 
 
+def test_an_adapter_made_for_another_base_says_which(tmp_path):
+    recipe = recipe_in(tmp_path)
+    weights = {
+        name: part[:, :1] if "lora_A" in name else part
+        for name, part in make_adapter(recipe).items()
+    }
+    save_adapter(tmp_path / "select" / "adapter", weights, recipe.lora, {"base": "hf:other/base"})
+    with pytest.raises(StageError, match=r"; it says it is for hf:other/base - take an adapter"):
+        run_stage(merge, recipe, tmp_path / "run", inputs={"select": tmp_path / "select"})
+
+
 def test_a_missing_adapter_is_named(tmp_path):
-    with pytest.raises(StageError, match=r"adapter_model\.safetensors: not a readable adapter"):
+    with pytest.raises(StageError, match=r"adapter_model\.safetensors: there is no such file"):
         run_stage(
             merge, recipe_in(tmp_path), tmp_path / "run", inputs={"select": tmp_path / "select"}
         )

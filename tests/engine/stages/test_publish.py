@@ -50,7 +50,7 @@ def made(tmp_path_factory):
     described = {"identity": "builtin:tiny@1", "pipeline": make_release().pipeline}
     (inputs["export"] / "model.json").write_text(json.dumps(described))
     for name in VARIANTS:
-        make_tiny_bundle(inputs["quantize"] / name, manifest=False)
+        make_tiny_bundle(inputs["quantize"] / name, manifest=False, query_scale=True, step=True)
         (inputs["quantize"] / name / "record.json").write_text(json.dumps(make_record(name)))
     write_measures(inputs["measure"], 0.5)
     return inputs

@@ -124,7 +124,7 @@ def test_the_same_checkpoints_score_the_same_again(tmp_path, encoded, adapters):
 
 
 def test_a_checkpoint_whose_error_is_no_number_is_refused_by_name(tmp_path, encoded, adapters):
-    broken = {name: part * float("nan") for name, part in adapters["trained"].items()}
+    broken = {name: part * 1e30 for name, part in adapters["trained"].items()}
     with pytest.raises(StageError) as caught:
         selection(tmp_path, encoded, step_01=adapters["trained"], step_02=broken)
     assert str(caught.value) == (
@@ -133,15 +133,24 @@ def test_a_checkpoint_whose_error_is_no_number_is_refused_by_name(tmp_path, enco
     )
 
 
+def test_a_checkpoint_that_is_not_finite_is_refused_by_its_file(tmp_path, encoded, adapters):
+    broken = {name: part * float("nan") for name, part in adapters["trained"].items()}
+    with pytest.raises(StageError) as caught:
+        selection(tmp_path, encoded, step_01=adapters["trained"], step_02=broken)
+    said = str(caught.value)
+    assert "step-02/adapter_model.safetensors: base_model.model.transformer_blocks.0" in said
+    assert "holds 256 NaN and 0 infinite values of 256 - train it again (not finite: " in said
+
+
 def test_an_adapter_of_other_modules_is_refused(tmp_path, encoded):
     recipe = make_recipe(tmp_path / "other", lora={"targets": ["linear_q"]})
     foreign = adapter_weights(add_adapter(tiny_base().transformer, recipe.lora, 1))
-    with pytest.raises(StageError, match=r"the adapter does not fit this base: \d+ names differ"):
+    with pytest.raises(StageError, match=r"step-01: the adapter does not fit .*: 64 missing"):
         selection(tmp_path, encoded, step_01=foreign)
 
 
 def test_a_missing_adapter_file_is_named(tmp_path, encoded):
     (tmp_path / "train" / "checkpoints" / "step-01").mkdir(parents=True)
     place = re.escape("checkpoints/step-01/adapter_model.safetensors")
-    with pytest.raises(StageError, match=f"{place}: not a readable adapter"):
+    with pytest.raises(StageError, match=f"{place}: there is no such file - train it again"):
         selection(tmp_path, encoded)

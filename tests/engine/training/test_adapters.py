@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import Lora
@@ -18,6 +18,7 @@ from lofi_engine.training.adapters import (
     adapter_norm,
     adapter_weights,
     add_adapter,
+    base_of_adapter,
     load_adapter_weights,
     save_adapter,
     save_for_ace_step,
@@ -149,26 +150,80 @@ def test_a_target_that_takes_no_adapter_is_refused_by_its_kind():
         add_adapter(tiny_base().transformer, replace(LORA, targets=("attn",)), 3)
 
 
-def test_an_adapter_for_other_modules_is_refused_by_name():
+ATTENTIONS = "base_model.model.transformer_blocks.{0-3}.{attn,cross_attn}"
+
+
+def test_an_adapter_for_other_modules_is_refused_with_all_that_differs():
     _base, model, weights = filled()
     foreign = {name.replace("to_q", "to_w"): tensor for name, tensor in weights.items()}
     with pytest.raises(StageError) as caught:
         set_adapter_weights(model, foreign)
     assert str(caught.value) == (
-        "the adapter does not fit this base: 32 names differ, first "
-        "'base_model.model.transformer_blocks.0.attn.to_q.lora_A.weight' - "
-        "train it again on this base"
+        "the adapter does not fit this base: "
+        f"16 missing: {ATTENTIONS}.to_q.{{lora_A,lora_B}}.weight (16); "
+        f"16 unknown: {ATTENTIONS}.to_w.{{lora_A,lora_B}}.weight (16)"
+        " - take an adapter made for this base and this recipe's lora, or train it again"
     )
     lacking = dict(list(weights.items())[1:])
-    with pytest.raises(StageError, match="1 names differ, first"):
+    with pytest.raises(StageError, match=r"1 missing: .*\.0\.attn\.to_k\.lora_A\.weight -"):
         set_adapter_weights(model, lacking)
 
 
-def test_an_adapter_of_another_rank_is_refused():
+def test_an_adapter_of_another_rank_is_refused_with_both_ranks():
     _base, model, _weights = filled()
     _other, _model, wider = filled(replace(LORA, r=8))
-    with pytest.raises(StageError, match=r"64 shapes differ, first 'base_model.*lora_A\.weight'"):
+    with pytest.raises(StageError) as caught:
         set_adapter_weights(model, wider)
+    said = str(caught.value)
+    assert "32 of shape (64, 8), not (64, 4): " in said
+    assert f"32 of shape (8, 64), not (4, 64): {ATTENTIONS}.to_out.0.lora_A.weight (8), " in said
+    assert "; its rank is 8, the recipe's lora.r is 4 - take an adapter" in said
+
+
+def foreign_adapter(folder, facts):
+    """An adapter of a base half as wide, with three blocks of four."""
+    _base, _model, weights = filled()
+    narrow = {
+        name: tensor[:, :32] if "lora_A" in name else tensor[:32]
+        for name, tensor in weights.items()
+        if ".3." not in name
+    }
+    save_adapter(folder, narrow, LORA, facts)
+    return folder
+
+
+def test_an_adapter_for_another_base_names_its_file_and_that_base(tmp_path):
+    _base, model, _weights = filled()
+    folder = foreign_adapter(tmp_path / "adapter", {"base": "hf:someone/else@main"})
+    with pytest.raises(StageError) as caught:
+        set_adapter_weights(model, load_adapter_weights(folder), source=folder)
+    said = str(caught.value)
+    assert said.startswith(f"{folder}: the adapter does not fit this base: 16 missing: ")
+    assert "16 missing: base_model.model.transformer_blocks.3.{attn,cross_attn}.to_out.0" in said
+    assert "24 of shape (4, 32), not (4, 64): base_model.model.transformer_blocks.{0-2}." in said
+    assert "; it says it is for hf:someone/else@main - take an adapter made for this base" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("metadata", [{"base": "a/b"}, {"ss_base_model_version": "a/b"}])
+def test_the_base_is_read_from_metadata_where_there_is_no_config(tmp_path, metadata):
+    save_file({"a": torch.zeros(1)}, tmp_path / ADAPTER_WEIGHTS, metadata=metadata)
+    assert base_of_adapter(tmp_path) == "a/b"
+    (tmp_path / ADAPTER_CONFIG).write_text('{"base_model_name_or_path": null}')
+    assert base_of_adapter(tmp_path) == "a/b"
+    (tmp_path / ADAPTER_CONFIG).write_text('{"base_model_name_or_path": "c/d"}')
+    assert base_of_adapter(tmp_path) == "c/d"
+    (tmp_path / ADAPTER_CONFIG).write_text("[")
+    assert base_of_adapter(tmp_path) == "a/b"
+
+
+def test_an_adapter_that_names_no_base_is_refused_without_one(tmp_path):
+    _base, model, _weights = filled()
+    folder = foreign_adapter(tmp_path / "adapter", {})
+    assert base_of_adapter(folder) is None
+    with pytest.raises(StageError) as caught:
+        set_adapter_weights(model, load_adapter_weights(folder), source=folder)
+    assert "it says it is for" not in str(caught.value)
 
 
 def test_weights_put_back_come_out_with_the_same_bits():
@@ -246,8 +301,25 @@ def test_equal_adapters_are_equal_files(tmp_path):
 
 
 def test_a_missing_or_damaged_adapter_is_named(tmp_path):
-    with pytest.raises(StageError, match=r"adapter_model\.safetensors: not a readable adapter"):
+    path = tmp_path / ADAPTER_WEIGHTS
+    with pytest.raises(StageError, match=r"adapter_model\.safetensors: there is no such file"):
         load_adapter_weights(tmp_path)
-    (tmp_path / ADAPTER_WEIGHTS).write_bytes(b"torn")
-    with pytest.raises(StageError, match=r"not a readable adapter .* - train again"):
+    path.write_bytes(b"torn")
+    with pytest.raises(StageError, match=r"adapter_model\.safetensors: it is cut short"):
         load_adapter_weights(tmp_path)
+    save_file({"a.lora_B.weight": torch.tensor([1.0, torch.nan])}, path)
+    text = r"adapter_model\.safetensors: a\.lora_B\.weight holds 1 NaN and 0 infinite values of 2"
+    with pytest.raises(StageError, match=text):
+        load_adapter_weights(tmp_path)
+
+
+def test_an_adapter_as_a_pickle_is_refused(tmp_path):
+    torch.save({}, tmp_path / "adapter_model.bin")
+    with pytest.raises(StageError, match=r"has adapter_model\.bin but no adapter_model\."):
+        load_adapter_weights(tmp_path)
+
+
+def test_half_precision_adapters_are_read_as_float32(tmp_path):
+    save_file({"a.lora_A.weight": torch.tensor([0.5]).bfloat16()}, tmp_path / ADAPTER_WEIGHTS)
+    found = load_adapter_weights(tmp_path)["a.lora_A.weight"]
+    assert (found.dtype, found.item()) == (torch.float32, 0.5)

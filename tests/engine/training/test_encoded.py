@@ -13,6 +13,7 @@ from lofi_engine.training.encoded import (
     Features,
     read_index,
     read_shard,
+    read_warnings,
     stack_conditioning,
     window_frames,
     write_shard,
@@ -33,6 +34,18 @@ def test_equal_features_give_equal_bytes(tmp_path):
     for name in ("a", "b"):
         write_shard(tmp_path / name, features(1))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_was_lost_of_a_text_is_kept_beside_the_features(tmp_path):
+    lost = ("prompt cut: it has 300 tokens", "歌詞")
+    write_shard(tmp_path / "a", features(1), lost)
+    write_shard(tmp_path / "b", features(1))
+    assert read_warnings(tmp_path / "a") == lost
+    assert read_warnings(tmp_path / "b") == ()
+    assert torch.equal(read_shard(tmp_path / "a").latents, features(1).latents)
+    (tmp_path / "b").write_bytes(b"torn")
+    with pytest.raises(StageError, match="the shard is damaged"):
+        read_warnings(tmp_path / "b")
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other"])

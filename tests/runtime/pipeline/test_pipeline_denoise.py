@@ -9,6 +9,7 @@ import pytest
 from lofi_runtime.errors import GenerationCancelled
 from lofi_runtime.pipeline.denoise import DenoiseSettings, denoise
 from lofi_runtime.pipeline.noise import starting_noise
+from lofi_runtime.pipeline.schedulers import make_scheduler
 
 SHAPE = (1, 8, 16, 12)
 START = starting_noise(3, SHAPE)
@@ -85,6 +86,94 @@ def test_the_scale_falls_over_the_guided_steps_when_asked():
     assert settings.scale_at(6) == 15.0
     assert settings.scale_at(19) == 3.0
     assert DenoiseSettings(27).scale_at(19) == 15.0
+
+
+@pytest.mark.parametrize("interval", [0.0, 0.25, 0.5, 0.7, 0.75, 1.0])
+def test_guided_steps_are_those_of_the_reference_at_every_number_of_steps(interval):
+    for n in range(1, 121):
+        guided = DenoiseSettings(n, guidance_interval=interval).guided_steps
+        expected = [
+            i for i in range(n) if int(n * (1 - interval) / 2) <= i < int(n * (interval / 2 + 0.5))
+        ]
+        assert list(guided) == expected, n
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("steps", [2, 3, 10, 27])
+def test_every_guided_step_is_taken_with_the_scale_of_the_references_formula(steps, decay):
+    moves = []
+
+    def velocity(latents, timestep, value):
+        moves.append(latents[0, 0, 0, 0])
+        return np.broadcast_to(np.float32(value).reshape(-1, 1, 1, 1), latents.shape).copy()
+
+    settings = DenoiseSettings(
+        steps, guidance="cfg", guidance_scale=9.0, guidance_decay=decay, min_guidance_scale=2.0
+    )
+    start = np.zeros(SHAPE, np.float32)
+    end = denoise(velocity, start, [1.0], [1.0, 0.0], settings=settings)
+    # The empty prediction is 0 and the asked one 1: a step moves by its scale, or by 1.
+    sigmas = make_scheduler("euler", steps, noise=None).sigmas
+    taken = np.diff([*moves, end[0, 0, 0, 0]]) / np.diff(sigmas)
+    first, last = int(steps * 0.25), int(steps * 0.75)
+    expected = np.ones(steps)
+    for i in range(first, last):
+        progress = (i - first) / max(last - first - 1, 1)
+        expected[i] = 9.0 - (9.0 - 2.0) * progress * decay
+    np.testing.assert_allclose(taken, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scheduler", ["euler", "heun", "pingpong"])
+def test_branches_of_their_own_strength_are_combined_as_if_each_was_asked_alone(scheduler):
+    """Entropy-rectified guidance: what weakens a branch travels in its conditioning."""
+    targets = target_of(4, rows=3)
+    scales = np.float32([1.0, 0.01, 1.0]).reshape(-1, 1, 1, 1)
+
+    def velocity(latents, timestep, conditioning):
+        target, query_scale = conditioning
+        assert len(latents) == len(target) == len(query_scale)
+        return np.tanh(query_scale * latents) - target
+
+    def row(k):
+        return targets[k : k + 1], scales[k : k + 1]
+
+    settings = DenoiseSettings(9, scheduler, text_scale=5.0, lyric_scale=1.5)
+    found = denoise(velocity, START, row(0), (targets, scales), settings=settings, seed=2)
+    walk = make_scheduler(scheduler, 9, noise=lambda i: starting_noise(2, SHAPE, stream=1 + i))
+    x = START
+    for i, timestep in enumerate(walk.timesteps):
+        asked, empty, text = (velocity(x, timestep, row(k)) for k in range(3))
+        guided = (1 - 5.0) * empty + (5.0 - 1.5) * text + 1.5 * asked
+        x = walk.step(i, guided.astype(np.float32) if 2 <= i < 6 else asked, x)
+    np.testing.assert_allclose(found, x, atol=1e-4)
+
+
+def test_apg_keeps_its_momentum_through_the_guided_steps_of_a_run():
+    asked, empty = target_of(1), target_of(2)
+
+    def velocity(latents, timestep, target):
+        return np.tanh(latents) - target
+
+    settings = DenoiseSettings(8, guidance_scale=6.0)
+    found = denoise(velocity, START, asked, np.concatenate([asked, empty]), settings=settings)
+    x, running = START.astype(np.float64), 0.0
+    sigmas = make_scheduler("euler", 8, noise=None).sigmas.astype(np.float64)
+    gain = 0.9 + 0.2 / (1 + np.exp(-0.1 * 10.0))
+
+    def length(values):
+        return np.sqrt((values**2).sum(axis=(-2, -1), keepdims=True))
+
+    for i in range(8):
+        slope = np.tanh(x) - asked
+        if 2 <= i < 6:
+            running = (slope - (np.tanh(x) - empty)) + -0.75 * running
+            update = running * np.minimum(1.0, 2.5 / length(running))
+            along = slope / length(slope)
+            update = update - (update * along).sum(axis=(-2, -1), keepdims=True) * along
+            slope = slope + (6.0 - 1.0) * update
+        step = (sigmas[i + 1] - sigmas[i]) * slope
+        x = x + (step - step.mean()) * gain + step.mean()
+    np.testing.assert_allclose(found, x, atol=1e-5)
 
 
 def test_pingpong_repeats_with_its_seed_and_differs_with_another():

@@ -53,6 +53,31 @@ def test_one_step_along_a_straight_flow_reaches_the_end(name):
     np.testing.assert_allclose(scheduler.step(0, start - end, start), end, atol=1e-6)
 
 
+@pytest.mark.parametrize("omega", [-30.0, 0.0, 2.5, 10.0, 40.0])
+def test_omega_scales_what_a_step_differs_from_its_mean(omega):
+    start = np.random.default_rng(2).normal(size=(1, 2, 3, 4)).astype(np.float32)
+    velocity = start[..., ::-1] * 2 + 1
+    plain = {}
+    for name in ("euler", "heun"):
+        scheduler = make_scheduler(name, 5, noise=no_noise, omega=omega)
+        step = (scheduler.sigmas[1] - scheduler.sigmas[0]) * velocity
+        gain = 0.9 + 0.2 / (1 + np.exp(-0.1 * omega))
+        plain[name] = start + (step - step.mean()) * gain + step.mean()
+        np.testing.assert_allclose(scheduler.step(0, velocity, start), plain[name], atol=1e-6)
+
+
+def test_heun_takes_its_step_again_with_the_mean_slope_and_the_same_omega():
+    start = np.random.default_rng(2).normal(size=(1, 2, 3, 4)).astype(np.float32)
+    first, second = start * 2 + 1, start[..., ::-1] - 3
+    scheduler = make_scheduler("heun", 5, noise=no_noise, omega=10.0)
+    there = scheduler.step(0, first, start)
+    assert scheduler.sigmas[1] == scheduler.sigmas[2]
+    step = (scheduler.sigmas[1] - scheduler.sigmas[0]) * (first + second) / 2
+    gain = 0.9 + 0.2 / (1 + np.exp(-1.0))
+    expected = start + (step - step.mean()) * gain + step.mean()
+    np.testing.assert_allclose(scheduler.step(1, second, there), expected, atol=1e-6)
+
+
 def test_rows_of_a_batch_do_not_influence_each_other():
     rows = np.random.default_rng(1).normal(size=(2, 2, 3, 4)).astype(np.float32)
     together = make_scheduler("euler", 4, noise=no_noise).step(0, rows, rows)

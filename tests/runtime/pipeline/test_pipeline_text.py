@@ -31,6 +31,19 @@ def test_a_long_prompt_is_cut_to_the_limit_with_its_end_token():
     assert mask.all()
 
 
+def test_tokens_are_counted_before_the_cut_with_the_end_token():
+    tokenizer = TextTokenizer(tiny_tokenizer_json(), max_tokens=8)
+    assert tokenizer.count("") == 1
+    short = tokenizer.encode(["rain"])[0].shape[1]
+    assert tokenizer.count("rain") == short
+    long = tokenizer.count("rain " * 50)
+    assert long > 50
+    assert tokenizer.encode(["rain " * 50])[0].shape[1] == 8
+    plain = json.loads(tiny_tokenizer_json())
+    plain["post_processor"] = None
+    assert TextTokenizer(json.dumps(plain)).count("rain " * 50) == long
+
+
 def test_a_tokenizer_without_a_post_processor_gets_its_end_token_here():
     plain = json.loads(tiny_tokenizer_json())
     plain["post_processor"] = None

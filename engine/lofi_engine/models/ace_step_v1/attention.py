@@ -49,7 +49,8 @@ class LinearSelfAttention(nn.Module):
             states: (batch, frames, dim).
             frame_mask: (batch, frames), 1 for frames that count, else 0.
             rotation: tables for the frames.
-            query_scale: multiplies the queries; below 1 for entropy-rectified guidance.
+            query_scale: multiplies the queries, see `per_row`; below 1 for entropy-rectified
+                guidance.
         """
         counts = frame_mask[:, None, :, None].to(states.dtype)
         query = rotate(_split(self.to_q(states) * query_scale, self.heads), rotation)
@@ -103,7 +104,8 @@ class CrossAttention(nn.Module):
             context_bias: (batch, 1, 1, tokens), added to the scores; see `context_bias`.
             rotation: tables for the frames.
             context_rotation: tables for the tokens.
-            query_scale: multiplies the queries; below 1 for entropy-rectified guidance.
+            query_scale: multiplies the queries, see `per_row`; below 1 for entropy-rectified
+                guidance.
         """
         query = rotate(_split(self.to_q(states) * query_scale, self.heads), rotation)
         key = rotate(_split(self.to_k(context), self.heads), context_rotation)
@@ -112,6 +114,11 @@ class CrossAttention(nn.Module):
         attended = attended * frame_mask[:, :, None].to(attended.dtype)
         joined: Tensor = self.to_out[0](attended)
         return joined
+
+
+def per_row(query_scale: float | Tensor) -> float | Tensor:
+    """Let a scale of queries, a number or (batch,) or (1,), multiply (batch, positions, dim)."""
+    return query_scale[:, None, None] if isinstance(query_scale, Tensor) else query_scale
 
 
 def context_bias(context_mask: Tensor, like: Tensor) -> Tensor:

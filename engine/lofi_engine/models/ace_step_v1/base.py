@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lofi_engine.errors import StageError
+from lofi_engine.models.ace_step_v1.config import ErgConfig
 from lofi_engine.models.ace_step_v1.dcae import (
     SAMPLE_RATE,
     SAMPLES_PER_FRAME,
     decode_latents,
     encode_mel,
 )
+from lofi_engine.models.ace_step_v1.sinc_resample import resample_as_trained
 from lofi_engine.models.ace_step_v1.text import TextEncoder
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 from lofi_engine.models.family import Conditioning, GraphSpec
-from lofi_runtime.pipeline.resample import resample
+
+if TYPE_CHECKING:
+    from lofi_runtime.pipeline.lyrics import LyricTokenizer
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ class AceStepBase:
 
     def __post_init__(self) -> None:
         self.speaker_width = int(self.configs.transformer["speaker_embedding_dim"])
+        # The transformer's configuration names the text encoder's layers too.
+        erg = ErgConfig.from_mapping(self.configs.transformer.get("erg", {}))
+        self.text.erg_layers = erg.text_encoder_layers
 
     @torch.no_grad()
     def encode_audio(self, samples: npt.NDArray[np.float32], sample_rate: int) -> Tensor:
@@ -76,7 +83,7 @@ class AceStepBase:
             raise StageError(f"audio to encode has shape {samples.shape}; (2, samples) is needed")
         if not np.isfinite(samples).all():
             raise StageError("audio to encode holds values that are not finite")
-        samples = resample(samples, sample_rate, SAMPLE_RATE)
+        samples = resample_as_trained(samples, sample_rate, SAMPLE_RATE)
         waveform = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
         padded = F.pad(waveform, (0, -waveform.shape[1] % SAMPLES_PER_FRAME))
         log_mel = self.vocoder.mel_transform(padded)[None]
@@ -107,19 +114,44 @@ class AceStepBase:
     def lyric_ids(self, lyrics: str) -> list[int]:
         """Tokenize lyrics; [0] for instrumentals ("", "[Instrumental]" or "[inst]").
 
+        Lyrics are cut at 4096 tokens, as the published model was trained.
+
         Raises:
             StageError: there are lyrics, but the base has no lyric vocabulary.
         """
-        from lofi_runtime.pipeline.lyrics import NO_LYRICS, LyricTokenizer, is_instrumental
+        from lofi_runtime.pipeline.lyrics import MAX_TOKENS, NO_LYRICS, is_instrumental
 
         if is_instrumental(lyrics):
             return list(NO_LYRICS)
+        return self._lyric_tokenizer().encode(lyrics)[:MAX_TOKENS]
+
+    def text_warnings(self, prompt: str, lyrics: str) -> tuple[str, ...]:
+        """Say what of a prompt and of lyrics this model will not hear, one line each.
+
+        Raises:
+            StageError: there are lyrics, but the base has no lyric vocabulary.
+        """
+        from lofi_runtime.pipeline import lyrics as lyric
+        from lofi_runtime.pipeline import text
+
+        kept = f"the first {text.MAX_TOKENS - 1} and the end"
+        found = _cut("prompt", self.text.count(prompt), text.MAX_TOKENS, kept)
+        if lyric.is_instrumental(lyrics):
+            return found
+        tokenizer = self._lyric_tokenizer()
+        found += tokenizer.warnings(lyrics)
+        kept = f"the first {lyric.MAX_TOKENS}"
+        return found + _cut("lyrics", len(tokenizer.encode(lyrics)), lyric.MAX_TOKENS, kept)
+
+    def _lyric_tokenizer(self) -> LyricTokenizer:
+        from lofi_runtime.pipeline.lyrics import LyricTokenizer
+
         if self.lyric_vocabulary is None:
             raise StageError(
                 f"{self.identity} has no lyric vocabulary, so it cannot read lyrics",
                 hint="name one in the recipe's base.lyric_vocabulary",
             )
-        return LyricTokenizer(self.lyric_vocabulary).encode(lyrics)
+        return LyricTokenizer(self.lyric_vocabulary)
 
     def velocity(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
         """Predict the flow's velocity for latents (batch, 8, 16, frames) at timesteps (batch,).
@@ -148,9 +180,19 @@ class AceStepBase:
 
         return bundle_graphs(self)
 
+    def left_out(self, graphs: Sequence[GraphSpec]) -> Mapping[str, int]:
+        """Count the weights that none of `graphs` holds, by what they are."""
+        from lofi_engine.models.ace_step_v1.left_out import left_out
+
+        return left_out(self, graphs)
+
     def bundle_files(self) -> Mapping[str, bytes]:
         """Give tokenizer.json, and lyric_vocabulary.json where the base has one."""
         files = {"tokenizer.json": self.text.tokenizer_json.encode()}
         if self.lyric_vocabulary is not None:
             files["lyric_vocabulary.json"] = self.lyric_vocabulary.encode()
         return files
+
+
+def _cut(what: str, tokens: int, most: int, kept: str) -> tuple[str, ...]:
+    return (f"{what} cut: it has {tokens} tokens, {kept} are kept",) if tokens > most else ()

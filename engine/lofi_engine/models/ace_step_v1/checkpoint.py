@@ -6,18 +6,19 @@
     umt5-base/             config.json, model.safetensors, tokenizer.json
     lyric_vocabulary.json  where the base carries its own
 
-Weights of any precision are read as float32.
+In place of a safetensors file there may be shards, with an index of the file's name and
+".index.json" after it. Weights are stored as float32, float16 or bfloat16, whichever.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_file, hash_value
@@ -27,6 +28,9 @@ from lofi_engine.models.ace_step_v1.dcae import build_dcae
 from lofi_engine.models.ace_step_v1.text import TextEncoder, build_umt5
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
+from lofi_engine.models.precision import answer_in_float32, set_parameter_type
+from lofi_engine.models.weight_files import weight_files
+from lofi_engine.models.weights import CheckedNetwork, check_network, dtype_of
 from lofi_engine.tensors import save_tensors
 
 TRANSFORMER, DCAE, VOCODER, TEXT = (
@@ -41,55 +45,127 @@ TEXT_WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 LYRIC_VOCABULARY = "lyric_vocabulary.json"
 _TIED = ("shared.weight", "encoder.embed_tokens.weight")
-_SHOWN = 3
+_NEVER_READ = ("decoder.", "lm_head.")
+"""What a full UMT5 has besides the encoder; checkpoints may bring it along."""
 
-_Network = TypeVar("_Network", bound=nn.Module)
 _Parsed = TypeVar("_Parsed", TransformerConfig, VocoderConfig)
 
 
-def files_of(folder: Path) -> tuple[Path, ...]:
-    """List the files that a base's folder must have."""
+def files_of(folder: Path, *, own_transformer: bool = True) -> tuple[Path, ...]:
+    """List the files that a base's folder must have; of shards, the index and every shard.
+
+    Args:
+        folder: laid out as this module says.
+        own_transformer: whether the transformer's weights are among them; its config always is.
+
+    Raises:
+        StageError: a network's weights are pickles, or an index is damaged.
+    """
+    networks = [(part, WEIGHTS) for part in (DCAE, VOCODER)] + [(TEXT, TEXT_WEIGHTS)]
+    if own_transformer:
+        networks.insert(0, (TRANSFORMER, WEIGHTS))
     return (
         *(folder / part / CONFIG for part in (TRANSFORMER, DCAE, VOCODER, TEXT)),
-        *(folder / part / WEIGHTS for part in (TRANSFORMER, DCAE, VOCODER)),
-        folder / TEXT / TEXT_WEIGHTS,
+        *(file for part, name in networks for file in weight_files(folder / part / name, name)),
         folder / TEXT / TOKENIZER,
     )
 
 
 def load(
-    folder: Path, *, identity: str | None = None, lyric_vocabulary: str | None = None
+    folder: Path,
+    *,
+    identity: str | None = None,
+    lyric_vocabulary: str | None = None,
+    precision: str = "fp32",
+    transformer: Path | None = None,
 ) -> AceStepBase:
-    """Load the base in `folder`.
+    """Load the base in `folder`, its weights one by one: memory stays near what they take.
 
     Args:
         folder: laid out as this module says.
         identity: what cache keys record; None hashes every file.
         lyric_vocabulary: a `tokenizers` JSON to use in place of the folder's own.
+        precision: of the weights, "fp32", "fp16" or "bf16".
+        transformer: a safetensors file, an index of shards, or a folder with either, in place of
+            the transformer's weights in `folder`, which need not be there then.
 
     Raises:
         StageError: a file is missing or damaged, or its tensors are not this family's.
     """
-    _refuse_incomplete(folder)
+    dtype_of(precision)
+    _refuse_incomplete(folder, own_transformer=transformer is None)
     parts = (TRANSFORMER, DCAE, VOCODER, TEXT)
     configs = Configs(*(_read_json(folder / part / CONFIG) for part in parts))
-    transformer = _parse(folder / TRANSFORMER / CONFIG, TransformerConfig, configs.transformer)
+    place = folder / TRANSFORMER
+    parsed = _parse(place / CONFIG, TransformerConfig, configs.transformer)
     vocoder = _parse(folder / VOCODER / CONFIG, VocoderConfig, configs.vocoder)
     own = folder / LYRIC_VOCABULARY
     if lyric_vocabulary is None and own.is_file():
         lyric_vocabulary = own.read_text(encoding="utf-8")
-    _refuse_larger_vocabulary(lyric_vocabulary, transformer.lyric_encoder_vocab_size)
-    return AceStepBase(
+    _refuse_larger_vocabulary(lyric_vocabulary, parsed.lyric_encoder_vocab_size)
+    # Every header is checked before any data is read: reading takes minutes.
+    checked_transformer = _check_transformer(parsed, transformer or place, precision)
+    checked_dcae = check_network(
+        lambda: build_dcae(configs.dcae), folder / DCAE, WEIGHTS, precision=precision
+    )
+    checked_vocoder = check_network(
+        lambda: Vocoder(vocoder), folder / VOCODER, WEIGHTS, precision=precision
+    )
+    checked_text = _check_text(folder / TEXT, configs.text, precision)
+    base = AceStepBase(
+        transformer=checked_transformer.load(),
+        dcae=checked_dcae.load(),
+        vocoder=checked_vocoder.load(),
+        text=_load_text(checked_text, folder / TEXT / TOKENIZER),
         identity=identity or _identity(folder),
         configs=configs,
-        transformer=_load_network(
-            folder / TRANSFORMER / WEIGHTS, lambda: AceStepTransformer(transformer)
-        ),
-        dcae=_load_network(folder / DCAE / WEIGHTS, lambda: build_dcae(configs.dcae)),
-        vocoder=_load_network(folder / VOCODER / WEIGHTS, lambda: Vocoder(vocoder)),
-        text=_load_text(folder / TEXT, configs.text),
         lyric_vocabulary=lyric_vocabulary,
     )
+    return set_precision(base, precision)
+
+
+def load_transformer(
+    config: TransformerConfig, place: Path, precision: str = "fp32"
+) -> AceStepTransformer:
+    """Load a transformer's weights alone.
+
+    Args:
+        config: what it is built from.
+        place: a safetensors file, an index of shards, or a folder with either.
+        precision: "fp32", "fp16" or "bf16".
+
+    Raises:
+        StageError: a file is missing or damaged, or holds other tensors.
+    """
+    return _check_transformer(config, place, precision).load()
+
+
+def _check_transformer(
+    config: TransformerConfig, place: Path, precision: str
+) -> CheckedNetwork[AceStepTransformer]:
+    if not place.exists():
+        raise StageError(
+            f"{place}: the transformer's weights are not there",
+            hint="make them again, or fetch them again",
+        )
+    return check_network(lambda: AceStepTransformer(config), place, WEIGHTS, precision=precision)
+
+
+def set_precision(base: AceStepBase, precision: str) -> AceStepBase:
+    """Give the base's weights a precision; what its methods take and give stays float32.
+
+    Raises:
+        StageError: the precision is unknown.
+    """
+    dtype = dtype_of(precision)
+    for network in (base.transformer, base.dcae, base.vocoder, base.text.network):
+        set_parameter_type(network, dtype)
+    if dtype != torch.float32:
+        # The transformer does so by itself: its timesteps must not lose digits.
+        halves = (base.dcae.get_submodule(half) for half in ("encoder", "decoder"))
+        for network in (*halves, base.vocoder, base.text.network):
+            answer_in_float32(network, dtype)
+    return base
 
 
 def save(base: AceStepBase, folder: Path) -> None:
@@ -120,13 +196,14 @@ def configs_by_folder(base: AceStepBase) -> dict[str, dict[str, Any]]:
     }
 
 
-def _refuse_incomplete(folder: Path) -> None:
-    missing = [str(file.relative_to(folder)) for file in files_of(folder) if not file.is_file()]
+def _refuse_incomplete(folder: Path, *, own_transformer: bool) -> None:
     if not folder.is_dir():
         raise StageError(
             f"base.model: there is no folder {folder}",
             hint="give a folder in the layout of ACE-Step/ACE-Step-v1-3.5B",
         )
+    files = files_of(folder, own_transformer=own_transformer)
+    missing = [str(file.relative_to(folder)) for file in files if not file.is_file()]
     if missing:
         raise StageError(
             f"base.model: {folder} lacks {', '.join(missing)}",
@@ -153,12 +230,24 @@ def _refuse_larger_vocabulary(vocabulary: str | None, rows: int) -> None:
         )
 
 
-def _load_text(folder: Path, config: Mapping[str, Any]) -> TextEncoder:
-    network = _load_network(folder / TEXT_WEIGHTS, lambda: build_umt5(config), _tie)
+def _check_text(
+    folder: Path, config: Mapping[str, Any], precision: str
+) -> CheckedNetwork[nn.Module]:
+    return check_network(
+        lambda: build_umt5(config),
+        folder,
+        TEXT_WEIGHTS,
+        precision=precision,
+        tied=_TIED,
+        ignored=_NEVER_READ,
+    )
+
+
+def _load_text(checked: CheckedNetwork[nn.Module], tokenizer: Path) -> TextEncoder:
     try:
-        return TextEncoder(network, (folder / TOKENIZER).read_text(encoding="utf-8"))
+        return TextEncoder(checked.load(), tokenizer.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise StageError(f"{folder / TOKENIZER}: {error}", hint="fetch the base again") from error
+        raise StageError(f"{tokenizer}: {error}", hint="fetch the base again") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -178,60 +267,6 @@ def _parse(path: Path, kind: type[_Parsed], values: Mapping[str, Any]) -> _Parse
         raise StageError(
             f"{path}: {error}", hint="is this a base of the family ace-step-v1?"
         ) from error
-
-
-def _load_network(
-    path: Path,
-    build: Callable[[], _Network],
-    prepare: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
-) -> _Network:
-    """Build a network without memory for its weights, then give it the file's."""
-    with torch.device("meta"):
-        network = build()
-    tensors = prepare(_read_tensors(path))
-    _refuse_other_keys(path, tensors, network)
-    network.load_state_dict(tensors, assign=True)
-    return network.eval()
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise StageError(f"{path}: cannot be read: {error}", hint="fetch the base again") from error
-    return {
-        key: tensor.float() if tensor.is_floating_point() else tensor
-        for key, tensor in tensors.items()
-    }
-
-
-def _tie(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give both names of UMT5's embedding the one table, and drop a decoder that came along."""
-    kept = {k: v for k, v in tensors.items() if not k.startswith(("decoder.", "lm_head."))}
-    table = kept.get(_TIED[0], kept.get(_TIED[1]))
-    return kept if table is None else {**kept, **dict.fromkeys(_TIED, table)}
-
-
-def _refuse_other_keys(path: Path, tensors: Mapping[str, Tensor], network: nn.Module) -> None:
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in tensors.items()}
-    problems = [f"lacks {key}" for key in expected if key not in found]
-    problems += [f"has {key}" for key in found if key not in expected]
-    problems += [
-        f"has {key} of shape {found[key]}, not {shape}"
-        for key, shape in expected.items()
-        if key in found and found[key] != shape
-    ]
-    if problems:
-        shown = "; ".join(problems[:_SHOWN])
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise StageError(
-            f"{path}: it {shown}{more}",
-            hint=f"its tensors are not those of {CONFIG} in the same folder",
-        )
 
 
 def _identity(folder: Path) -> str:

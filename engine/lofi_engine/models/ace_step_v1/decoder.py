@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lofi_engine.models.ace_step_v1.attention import context_bias
+from lofi_engine.models.ace_step_v1.attention import context_bias, per_row
 from lofi_engine.models.ace_step_v1.block import BlockContext
 from lofi_engine.models.ace_step_v1.config import TransformerConfig
 from lofi_engine.models.ace_step_v1.patches import fit_length
@@ -50,7 +50,8 @@ class Decoder(nn.Module):
             timestep: (batch,) or (1,), 0 to 1000.
             output_length: pads with zeros or cuts to so many frames; None keeps them.
             query_scale: scales the queries of the decoder's ERG layers; 0.01 there makes the
-                weakened prediction of entropy-rectified guidance, 1 the plain one.
+                weakened prediction of entropy-rectified guidance, 1 the plain one. A number, or
+                (batch,) or (1,): one for each row.
         """
         velocity, _ = self.decode_with_features(
             latents, frame_mask, context, context_mask, timestep, query_scale=query_scale
@@ -79,10 +80,10 @@ class Decoder(nn.Module):
         states = self.proj_in(latents)
         given = self._given(states, embedded_timestep, frame_mask, context, context_mask)
         wanted = self.config.ssl_encoder_depths
-        erg_layers = range(*self.config.erg.decoder_layers)
+        erg_layers, erg_scale = range(*self.config.erg.decoder_layers), per_row(query_scale)
         features: dict[int, Tensor] = {}
         for index, block in enumerate(self.transformer_blocks):
-            scale = query_scale if index in erg_layers else 1.0
+            scale = erg_scale if index in erg_layers else 1.0
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 states = checkpoint(block, states, given, scale, use_reentrant=False)
             else:

@@ -36,7 +36,8 @@ class Encoder(nn.Module):
             lyric_ids: (batch, lyric_tokens) int64.
             lyric_mask: (batch, lyric_tokens).
             query_scale: scales the queries of the lyric encoder's ERG layers; 0.01 there makes the
-                weakened condition of entropy-rectified guidance, 1 the plain one.
+                weakened condition of entropy-rectified guidance, 1 the plain one. A number, or
+                (batch,) or (1,): one for each row.
 
         Returns:
             (batch, 1 + tokens + lyric_tokens, dim) and (batch, 1 + tokens + lyric_tokens) float32.

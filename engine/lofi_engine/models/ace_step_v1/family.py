@@ -9,6 +9,7 @@ from typing import Any
 from lofi_engine.errors import StageError
 from lofi_engine.models.ace_step_v1 import hub
 from lofi_engine.models.family import Base
+from lofi_engine.models.outline import Outline
 
 BUILTIN = "builtin:"
 HUB = "hf:"
@@ -28,7 +29,16 @@ class AceStepV1:
             return hub.local_commit(model.removeprefix(HUB), revision)
         return DEFINITIONS.get(model, revision)
 
-    def load(self, model: str, *, revision: str, lyric_vocabulary: str | None, home: Path) -> Base:
+    def load(
+        self,
+        model: str,
+        *,
+        revision: str,
+        lyric_vocabulary: str | None,
+        home: Path,
+        precision: str = "fp32",
+        transformer: Path | None = None,
+    ) -> Base:
         """Load `builtin:tiny`, `hf:owner/name` from the Hub's local cache, or a folder.
 
         Args:
@@ -37,20 +47,30 @@ class AceStepV1:
             lyric_vocabulary: a file relative to `home` or `hf:owner/name/FILE`; None for the
                 base's own. The built-in base always uses its own.
             home: where relative paths start.
+            precision: of the weights, "fp32", "fp16" or "bf16".
+            transformer: weights that stand in for the base's own transformer's, relative to
+                `home`: a safetensors file, an index of shards, or a folder with either.
 
         Raises:
             StageError: it is not there or not of this family; says where it was looked for.
         """
+        transformer = None if transformer is None else home / transformer
         if model.startswith(BUILTIN):
-            return self._load_builtin(model)
+            return self._load_builtin(model, precision, transformer)
         from lofi_engine.models.ace_step_v1.checkpoint import load
 
         vocabulary = _vocabulary(lyric_vocabulary, home)
+        folder, identity = home / model, None
         if model.startswith(HUB):
-            repository = model.removeprefix(HUB)
-            folder = hub.local_snapshot(repository, revision)
-            return load(folder, identity=f"{model}@{folder.name}", lyric_vocabulary=vocabulary)
-        return load(home / model, lyric_vocabulary=vocabulary)
+            folder = hub.local_snapshot(model.removeprefix(HUB), revision)
+            identity = f"{model}@{folder.name}"
+        return load(
+            folder,
+            identity=identity,
+            lyric_vocabulary=vocabulary,
+            precision=precision,
+            transformer=transformer,
+        )
 
     def config_of(self, base: Base) -> Mapping[str, Any]:
         """Give the configuration of each network, as JSON values by folder name.
@@ -86,14 +106,48 @@ class AceStepV1:
         )
         return asdict(figures)
 
-    def _load_builtin(self, model: str) -> Base:
+    def outline(self, model: str, *, revision: str, home: Path) -> Outline:
+        """List the weights of a base's graphs from its configuration alone.
+
+        Read from the base's own config.json files where they are; for a Hub base that is not in
+        the cache, the published configuration, if it is the published base.
+
+        Raises:
+            StageError: the base's configuration is not known here, or not of this family.
+        """
+        from lofi_engine.models.ace_step_v1 import configurations, parameters
+
+        if model == TINY:
+            configs, source = configurations.builtin_configs(), f"the configuration of {model}"
+        elif model.startswith(BUILTIN):
+            raise StageError(f"base.model: '{model}' is not built in")
+        elif model.startswith(HUB):
+            configs, source = configurations.hub_configs(model.removeprefix(HUB), revision)
+        else:
+            configs = configurations.folder_configs(home / model)
+            source = f"the configuration in {model}"
+        try:
+            return parameters.outline(configs, source)
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            raise StageError(
+                f"base.model: the configuration of {model} is not of the family {self.name}: "
+                f"{error}"
+            ) from error
+
+    def _load_builtin(self, model: str, precision: str, transformer: Path | None) -> Base:
         if model != TINY:
             raise StageError(
                 f"base.model: '{model}' is not built in", hint=f"the family {self.name} has {TINY}"
             )
+        from lofi_engine.models.ace_step_v1.checkpoint import load_transformer, set_precision
+        from lofi_engine.models.ace_step_v1.config import TransformerConfig
         from lofi_engine.models.ace_step_v1.tiny import build_tiny
 
-        return build_tiny()
+        base = build_tiny()
+        if transformer is not None:
+            config = TransformerConfig.from_mapping(base.configs.transformer)
+            base.transformer = load_transformer(config, transformer, precision)
+        return set_precision(base, precision)
 
 
 def _vocabulary(location: str | None, home: Path) -> str | None:

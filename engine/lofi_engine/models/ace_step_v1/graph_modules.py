@@ -21,6 +21,7 @@ from lofi_engine.models.ace_step_v1.attention import CrossAttention
 from lofi_engine.models.ace_step_v1.decoder import Decoder
 from lofi_engine.models.ace_step_v1.encoder import Encoder
 from lofi_engine.models.ace_step_v1.feed_forward import GatedConvFeedForward
+from lofi_engine.models.ace_step_v1.text_erg import scaled_queries
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 from lofi_engine.models.ace_step_v1.weight_norm import remove_weight_norm
@@ -87,15 +88,20 @@ def _export_block(block: nn.Module) -> nn.Module:
 class TextEncoderGraph(nn.Module):
     """`text_encoder.onnx`: ids and mask to hidden states."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, erg_layers: tuple[int, int]) -> None:
         super().__init__()
         self.encoder = network.get_submodule("encoder")
+        self.erg_layers = erg_layers
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Encode tokens (batch, tokens) int64 to (batch, tokens, text_width)."""
-        states: Tensor = self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, query_scale: Tensor) -> Tensor:
+        """Encode tokens (batch, tokens) int64 to (batch, tokens, text_width).
+
+        `query_scale`, (batch,) or (1,), weakens the layers of entropy-rectified guidance.
+        """
+        with scaled_queries(self.encoder, self.erg_layers, query_scale):
+            states: Tensor = self.encoder(
+                input_ids=input_ids, attention_mask=attention_mask
+            ).last_hidden_state
         return states
 
 
@@ -117,6 +123,7 @@ class TransformerEncoderGraph(Encoder):
         speaker_embeds: Tensor,
         lyric_token_idx: Tensor,
         lyric_mask: Tensor,
+        query_scale: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Encode as `AceStepTransformer.encode` does."""
         return self.encode(
@@ -125,13 +132,14 @@ class TransformerEncoderGraph(Encoder):
             speaker_embeds,
             lyric_token_idx,
             lyric_mask,
+            query_scale,
         )
 
 
 class TransformerDecoderGraph(Decoder):
     """`transformer_decoder.onnx`: one denoising step's velocity.
 
-    `timestep` may be (1,) or (batch,).
+    `timestep` and `query_scale` may be (1,) or (batch,).
     """
 
     def __init__(self, transformer: AceStepTransformer) -> None:
@@ -152,6 +160,7 @@ class TransformerDecoderGraph(Decoder):
         encoder_hidden_states: Tensor,
         encoder_hidden_mask: Tensor,
         timestep: Tensor,
+        query_scale: Tensor,
     ) -> Tensor:
         """Predict as `AceStepTransformer.decode` does."""
         return self.decode(
@@ -160,6 +169,7 @@ class TransformerDecoderGraph(Decoder):
             encoder_hidden_states,
             encoder_hidden_mask,
             timestep,
+            query_scale=query_scale,
         )
 
 

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 _BATCH, _TOKENS, _LYRIC_TOKENS, _FRAMES, _MEL_FRAMES = 2, 7, 5, 12, 20
 
 
+# Entropy-rectified guidance: 1 is plain, 0.01 weak; one for all rows, or one each.
+_PLAIN = {"query_scale": torch.ones(1)}
+_SCALES = torch.tensor([1.0, 0.01])
+
+
 def _mask(*shape: int) -> Tensor:
     """Give an int64 mask whose last row is one shorter than the others."""
     mask = torch.ones(shape, dtype=torch.int64)
@@ -45,18 +50,20 @@ def _ids(size: int, *shape: int) -> Tensor:
     return torch.arange(shape[0] * shape[1]).reshape(shape) % size
 
 
-def _text_encoder(base: AceStepBase) -> GraphSpec:
+def _text_encoder(base: AceStepBase, erg_layers: tuple[int, int]) -> GraphSpec:
     tokens = {0: "batch", 1: "tokens"}
     size = int(base.configs.text["vocab_size"])
     return GraphSpec(
         file="text_encoder.onnx",
-        module=TextEncoderGraph(base.text.network).eval(),
+        module=TextEncoderGraph(base.text.network, erg_layers).eval(),
         inputs={
             "input_ids": _ids(size, _BATCH, _TOKENS),
             "attention_mask": _mask(_BATCH, _TOKENS),
+            "query_scale": _SCALES,
         },
         outputs=("last_hidden_state",),
-        dynamic={"input_ids": tokens, "attention_mask": tokens},
+        dynamic={"input_ids": tokens, "attention_mask": tokens, "query_scale": {0: "batch"}},
+        defaults=_PLAIN,
     )
 
 
@@ -73,6 +80,7 @@ def _transformer_encoder(transformer: AceStepTransformer) -> GraphSpec:
             "speaker_embeds": _noise(_BATCH, config.speaker_embedding_dim),
             "lyric_token_idx": _ids(config.lyric_encoder_vocab_size, _BATCH, _LYRIC_TOKENS),
             "lyric_mask": _mask(_BATCH, _LYRIC_TOKENS),
+            "query_scale": _SCALES,
         },
         outputs=("encoder_hidden_states", "encoder_hidden_mask"),
         dynamic={
@@ -81,7 +89,9 @@ def _transformer_encoder(transformer: AceStepTransformer) -> GraphSpec:
             "speaker_embeds": {0: "batch"},
             "lyric_token_idx": lyric_tokens,
             "lyric_mask": lyric_tokens,
+            "query_scale": {0: "batch"},
         },
+        defaults=_PLAIN,
     )
 
 
@@ -97,6 +107,7 @@ def _transformer_decoder(transformer: AceStepTransformer) -> GraphSpec:
             "encoder_hidden_states": _noise(_BATCH, context, config.inner_dim),
             "encoder_hidden_mask": _mask(_BATCH, context).float(),
             "timestep": torch.tensor([900.0, 100.0]),
+            "query_scale": _SCALES,
         },
         outputs=("sample",),
         dynamic={
@@ -105,7 +116,9 @@ def _transformer_decoder(transformer: AceStepTransformer) -> GraphSpec:
             "encoder_hidden_states": {0: "batch", 1: "context"},
             "encoder_hidden_mask": {0: "batch", 1: "context"},
             "timestep": {0: "batch"},
+            "query_scale": {0: "batch"},
         },
+        defaults=_PLAIN,
         external_weights="transformer_decoder_weights.bin",
     )
 
@@ -136,7 +149,7 @@ def bundle_graphs(base: AceStepBase) -> tuple[GraphSpec, ...]:
         )
     config = transformer.config
     return (
-        _text_encoder(base),
+        _text_encoder(base, config.erg.text_encoder_layers),
         _transformer_encoder(transformer),
         _transformer_decoder(transformer),
         dcae_graph(base.dcae, _noise(_BATCH, config.in_channels, config.max_height, _FRAMES)),

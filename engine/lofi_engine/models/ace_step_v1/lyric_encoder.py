@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lofi_engine.models.ace_step_v1.attention import MASKED
+from lofi_engine.models.ace_step_v1.attention import MASKED, per_row
 from lofi_engine.models.ace_step_v1.config import LyricEncoderConfig
 
 
@@ -62,7 +62,8 @@ class RelativeAttention(nn.Module):
             states: (batch, tokens, dim).
             hidden: (batch, 1, 1, tokens) bool, true for tokens that do not count.
             positions: (1, 2 * tokens - 1, dim).
-            query_scale: multiplies the queries; below 1 for entropy-rectified guidance.
+            query_scale: multiplies the queries, see `attention.per_row`; below 1 for
+                entropy-rectified guidance.
         """
         query = self._split(self.linear_q(states) * query_scale)
         key = self._split(self.linear_k(states)).transpose(1, 2)
@@ -150,12 +151,14 @@ class LyricEncoder(nn.Module):
     def forward(self, embedded: Tensor, mask: Tensor, query_scale: float | Tensor = 1.0) -> Tensor:
         """Encode; `mask` (batch, tokens) is 1 for tokens that count.
 
-        `query_scale` reaches the layers of entropy-rectified guidance only.
+        `query_scale`, a number or one for each row, reaches the layers of entropy-rectified
+        guidance only.
         """
         states, positions = self.embed(embedded)
         hidden = (mask == 0)[:, None, None, :]
+        erg_scale = per_row(query_scale)
         for index, layer in enumerate(self.encoders):
-            scale = query_scale if index in self.erg_layers else 1.0
+            scale = erg_scale if index in self.erg_layers else 1.0
             states = layer(states, hidden, positions, scale)
         normalized: Tensor = self.after_norm(states)
         return normalized

@@ -64,6 +64,13 @@ class AceStepTransformer(Encoder, Decoder):
         lyric_mask: Tensor,
         timestep: Tensor,
     ) -> Tensor:
-        """Encode the conditions and predict the velocity; arguments as in `encode`, `decode`."""
-        context, mask = self.encode(text_states, text_mask, speaker, lyric_ids, lyric_mask)
-        return self.decode(latents, frame_mask, context, mask, timestep)
+        """Encode the conditions and predict the velocity; arguments as in `encode`, `decode`.
+
+        The weights may be of half precision: the answer is in the precision of `latents`.
+        """
+        inner = next(self.final_layer.parameters()).dtype
+        context, mask = self.encode(
+            text_states.to(inner), text_mask, speaker.to(inner), lyric_ids, lyric_mask
+        )
+        velocity = self.decode(latents.to(inner), frame_mask, context, mask, timestep)
+        return velocity.to(latents.dtype)

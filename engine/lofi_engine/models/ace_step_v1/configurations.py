@@ -1,0 +1,82 @@
+"""Where a base's configuration is known from without its weights: reads a few kilobytes of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lofi_engine.errors import StageError
+from lofi_engine.models.ace_step_v1 import hub
+from lofi_engine.models.ace_step_v1.published import (
+    DCAE,
+    PARTS,
+    PUBLISHED,
+    REPOSITORY,
+    TEXT,
+    TRANSFORMER,
+    VOCODER,
+)
+
+CONFIG = "config.json"
+
+Configs = Mapping[str, Mapping[str, Any]]
+"""The values of config.json, by folder."""
+
+
+def builtin_configs() -> Configs:
+    """Give the configuration of `builtin:tiny`."""
+    from lofi_engine.models.ace_step_v1 import tiny_config as tiny
+
+    return {
+        TRANSFORMER: tiny.TRANSFORMER.to_mapping(),
+        DCAE: tiny.DCAE,
+        VOCODER: tiny.VOCODER.to_mapping(),
+        TEXT: tiny.TEXT,
+    }
+
+
+def hub_configs(repository: str, revision: str) -> tuple[Configs, str]:
+    """Give a Hub base's configuration and what it is: the cached one, else the published one.
+
+    Raises:
+        StageError: neither is there, or what is in the cache cannot be read.
+    """
+    from huggingface_hub import constants
+
+    commit = hub.local_commit(repository, revision)
+    cached = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    snapshot = cached / "snapshots" / commit
+    if all((snapshot / part / CONFIG).is_file() for part in PARTS):
+        return folder_configs(snapshot), f"the configuration of {repository} at {commit[:12]}"
+    if repository == REPOSITORY:
+        return (
+            PUBLISHED,
+            f"the published configuration of {REPOSITORY} (it is not in the Hub's cache)",
+        )
+    raise StageError(
+        f"base.model: the configuration of {repository} is not in the Hub's cache",
+        hint=f"fetch it with: hf download {repository} --revision {revision}",
+    )
+
+
+def folder_configs(folder: Path) -> Configs:
+    """Read the configuration of the base in `folder`.
+
+    Raises:
+        StageError: a config.json is missing, or no JSON object; says which.
+    """
+    return {part: _read(folder / part / CONFIG) for part in PARTS}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StageError(f"base.model: cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise StageError(f"base.model: {path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise StageError(f"base.model: {path} holds no JSON object")
+    return value
