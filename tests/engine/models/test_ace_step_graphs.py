@@ -72,7 +72,8 @@ def resized(spec, sizes: dict[str, int]) -> dict[str, torch.Tensor]:
     inputs = {}
     for name, tensor in spec.inputs.items():
         for axis, axis_name in spec.dynamic.get(name, {}).items():
-            index = torch.arange(sizes[axis_name]) % tensor.shape[axis]
+            size = sizes.get(axis_name, tensor.shape[axis])
+            index = torch.arange(size) % tensor.shape[axis]
             tensor = tensor.index_select(axis, index)
         inputs[name] = tensor
     return inputs

@@ -90,7 +90,8 @@ class _SummedAttention:
             others = self._given.others[:, : self.heads].sum(dim=0)
             memory, weight = memory + others[:, :-1], weight + others[:, -1:]
         attended = (memory @ query) / (weight @ query).clamp(min=LEAST)
-        attended = attended.flatten(1, 2).unflatten(-1, hidden_states.shape[-2:]).movedim(1, -1)
+        attended = torch.unflatten(attended.flatten(1, 2), -1, hidden_states.shape[-2:])
+        attended = attended.movedim(1, -1)
         mixed = attention.to_out(attended.to(hidden_states.dtype))
         normed: Tensor = attention.norm_out(mixed).movedim(-1, 1)
         return normed + hidden_states if attention.residual_connection else normed
@@ -102,7 +103,7 @@ class _SummedAttention:
         scales = [torch.cat(projected, dim=-1).movedim(-1, 1)]
         scales += [scale(scales[0]) for scale in attention.to_qkv_multiscale]
         # Sums over a long track are more than float16 can hold.
-        heads = torch.cat(scales, dim=1).float().unflatten(1, (-1, 3 * self.head_dim))
+        heads = torch.unflatten(torch.cat(scales, dim=1).float(), 1, (-1, 3 * self.head_dim))
         query, key, value = heads.chunk(3, dim=2)
         return F.relu(query), F.relu(key), value
 
