@@ -2,9 +2,9 @@
 
 The export stage itself runs, on a base with the published configuration and random weights; peaks
 are the process's own (Linux: VmHWM, which is reset at every line). What is held to a bound is the
-largest of them. With all 24 layers the model is 15.6 GB: a long command that needs 20 GB of memory
-and 12 GB of disk. Fewer layers show the same ratios, a little higher: what the libraries themselves
-take weighs more.
+largest of them. With all 24 layers the model is 15.4 GB: a long command that needs 18 GB of memory
+and 13 GB of disk. Where the memory forbids that it takes fewer layers, which the first line says;
+ratios are then a little higher, as what the libraries themselves take weighs more.
 
 Run alone: python bench/bench_export_memory.py [--layers N] [--folder FOLDER]
 """
@@ -40,9 +40,12 @@ from lofi_engine.stages import export
 from lofi_engine.stages.base import StageContext
 
 LAYERS = 24
+FEWER = 2
+GIB_NEEDED = 17
 MOST_RATIO = 1.5
 GIB = 2**30
 NAME = "ace-step-v1-random"
+MEMORY = Path("/proc/meminfo")
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -75,6 +78,13 @@ class Peaks:
         """Report what the stage reports."""
         words = f"{event.unit}: {event.message or 'begins'}" if event.unit else event.message
         self.report(words)
+
+
+def layers_that_fit() -> int:
+    """Give all layers where there is the memory for them, else a few."""
+    lines = MEMORY.read_text().splitlines()
+    free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    return LAYERS if free * 1024 >= GIB_NEEDED * GIB else FEWER
 
 
 @torch.no_grad()
@@ -128,14 +138,15 @@ class RandomBase(AceStepV1):
 def main() -> None:
     """Export and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--layers", type=int, default=LAYERS, help="of the transformer, of 24")
+    parser.add_argument("--layers", type=int, help="of the transformer, of 24")
     parser.add_argument("--folder", type=Path, help="where to write; removed afterwards")
     arguments = parser.parse_args()
     if not RESET.exists():
         sys.exit("peaks are read from /proc, which only Linux has")
     peaks = Peaks()
-    FAMILIES[NAME] = RandomBase(arguments.layers, peaks)
-    print(f"{arguments.layers} of {LAYERS} layers, {torch.get_num_threads()} threads\n")
+    layers = arguments.layers or layers_that_fit()
+    FAMILIES[NAME] = RandomBase(layers, peaks)
+    print(f"{layers} of {LAYERS} layers, {torch.get_num_threads()} threads\n")
     print("| phase | peak, GiB | over the weights | left, GiB | seconds |")
     print("|---|---|---|---|---|")
     peaks.report("python, torch and the engine alone")
@@ -153,7 +164,7 @@ def main() -> None:
     print(f"\nLargest difference from torch: {parity:.1e} standard deviations.")
     print(f"Peak {peaks.largest:.2f}x the float32 weights; with {LAYERS} layers at most ", end="")
     print(f"{MOST_RATIO}x is allowed.")
-    if arguments.layers == LAYERS and peaks.largest > MOST_RATIO:
+    if layers == LAYERS and peaks.largest > MOST_RATIO:
         sys.exit("That is too much.")
 
 

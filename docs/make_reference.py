@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.testing import CliRunner
 
 from lofi_engine.cli.main import app as recipe_app
@@ -26,14 +27,22 @@ def cli_page() -> str:
     """Collect the help of every verb of both programs."""
     lines = ["# Commands", "", "Made by `make docs` from the programs' own help.", ""]
     for program, app in (("lofi-recipe", recipe_app), ("lofi-runtime", runtime_app)):
-        verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
         lines += [f"## {program}", ""]
-        for verb in verbs:
+        for verb in _verbs(app):
             runner = CliRunner(env={"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"})
-            said = runner.invoke(app, [verb, "--help"], prog_name=program).stdout
+            said = runner.invoke(app, [*verb, "--help"], prog_name=program).stdout
             trimmed = "\n".join(line.rstrip() for line in said.strip().splitlines())
-            lines += [f"### {program} {verb}", "", "```", trimmed, "```", ""]
+            lines += [f"### {' '.join([program, *verb])}", "", "```", trimmed, "```", ""]
     return "\n".join(lines)
+
+
+def _verbs(app: typer.Typer) -> Iterator[list[str]]:
+    """Give every verb as it is typed; those of a group come after the others."""
+    for command in app.registered_commands:
+        yield [command.name or command.callback.__name__]
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        yield from ([inner.info.name, *verb] for verb in _verbs(inner))
 
 
 def recipe_page() -> str:

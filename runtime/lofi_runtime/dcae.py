@@ -26,7 +26,8 @@ class SessionDcae:
     A graph from another exporter, or one that was exported before there were such sums, is shown
     latents alone: `attentions` is 0, and each piece of a track longer than one attends to itself
     and its context only. The crossfade leaves no click at a border, but the pieces are not what
-    the whole would be: on small networks their log-mel is off by 28 to 35 dB below its own level.
+    the whole would be: on small networks the difference is 40 to 52 dB below the waveform, 30
+    to 37 dB at the worst sample; with the sums it is 118 dB below.
 
     Args:
         sessions: of the bundle; the graph is loaded now if it was not before.

@@ -137,7 +137,8 @@ class Sessions:
             file: the graph's name in the bundle.
             inputs: what the graph must be given, in its order.
             optional: by name, what is given instead of a default.
-            outputs: the outputs wanted, by name; only what leads to them is computed. None: all.
+            outputs: the outputs wanted, by name; None: all. It saves no time: ONNX Runtime 1.32
+                computes every node all the same.
 
         Returns:
             The outputs, in the order of `outputs` or, without it, of the graph.

@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from lofi_engine.cli.data.app import app as data_app
+from lofi_engine.cli.options import Overrides, RecipePath
 from lofi_runtime.command_line import (
     HELP_OPTIONS,
     add_version,
@@ -34,11 +36,7 @@ app = typer.Typer(
 
 add_version("lofi-recipe", app)
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Put a value in place of the recipe's own."),
-]
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.")]
+app.add_typer(data_app)
 
 
 class ProgressForm(enum.StrEnum):

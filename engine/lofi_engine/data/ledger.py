@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lofi_engine.data.attribution import built_credit
+from lofi_engine.data.license_names import tidy_license
 from lofi_engine.errors import StageError
 from lofi_runtime.atomic import read_json
 from lofi_runtime.errors import ManyProblemsError
@@ -33,8 +35,20 @@ class Entry:
         ai_training: whether training is allowed; None where the entry does not say.
         style_ids: the main one first.
         artist: who made it, "" where not said.
-        attribution: the credit line the licence asks for, "" for none.
+        attribution: the credit line the licence asks for, "" for none; built from the entry where
+            a CC BY licence asks for one and the entry gives none.
         cost_usd: what it cost.
+        credit_built: whether `attribution` was built.
+        ai_training_evidence: where the right to train can be read.
+        provider: the shop, library or person it came through.
+        title: what it is called.
+        url: where it was found.
+        date_acquired: as "2025-01-15".
+        quality_score: a listener's score, 0 to 100; None without.
+        human_verified: whether a person has listened to it.
+        review_accepted: what that person decided; None where nobody did.
+        review_tags: that person's tags.
+        review_date: when, as "2025-01-15".
     """
 
     filename: str
@@ -45,6 +59,17 @@ class Entry:
     artist: str = ""
     attribution: str = ""
     cost_usd: float = 0.0
+    credit_built: bool = False
+    ai_training_evidence: str = ""
+    provider: str = ""
+    title: str = ""
+    url: str = ""
+    date_acquired: str = ""
+    quality_score: float | None = None
+    human_verified: bool = False
+    review_accepted: bool | None = None
+    review_tags: tuple[str, ...] = ()
+    review_date: str = ""
 
 
 def read_ledger(path: Path) -> tuple[Entry, ...]:
@@ -93,7 +118,9 @@ def _refuse_constant(word: str) -> float:
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:
-    source = item["source"]
+    source, review = item["source"], item.get("review", {})
+    given = _one_line(source.get("attribution", ""))
+    built = "" if given else _credit(source)
     return Entry(
         filename=item["filename"].removeprefix("./"),
         type=source["type"],
@@ -101,9 +128,31 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         ai_training=source.get("ai_training"),
         style_ids=tuple(item.get("style_ids", ())),
         artist=source.get("artist", ""),
-        attribution=source.get("attribution", ""),
+        attribution=given or built,
         cost_usd=float(source.get("cost", 0.0)),
+        credit_built=bool(built),
+        ai_training_evidence=source.get("ai_training_evidence", "").strip(),
+        provider=source.get("provider", ""),
+        title=source.get("title", ""),
+        url=source.get("url", ""),
+        date_acquired=source.get("date_acquired", ""),
+        quality_score=item.get("quality_score"),
+        human_verified=item.get("human_verified", False),
+        review_accepted=review.get("accepted"),
+        review_tags=tuple(review.get("tags", ())),
+        review_date=review.get("date", ""),
     )
+
+
+def _credit(source: Mapping[str, Any]) -> str:
+    words = {key: _one_line(source.get(key, "")) for key in ("artist", "title", "url")}
+    terms = _one_line(source.get("license_url", ""))
+    return built_credit(tidy_license(source["license"]), license_url=terms, **words)
+
+
+def _one_line(text: str) -> str:
+    """A credit stands in a list on the model card, where a line break would end it."""
+    return " ".join(text.split())
 
 
 def _where(content: Any, path: Iterable[str | int]) -> str:

@@ -91,9 +91,14 @@ class Ledger:
             return Match(refusal=f"{len(entries)} entries in {self.name} mean it: {names}")
         return Match(entries[0] if entries else None)
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The `filename`s that mean no file, sorted."""
+        return tuple(sorted(self._unused))
+
     def warning(self) -> str:
         """Say which entries mean no file, in one line; "" when all do."""
-        unused = sorted(self._unused)
+        unused = self.unused
         if not unused:
             return ""
         first = ", ".join(f"'{name}'" for name in unused[:_SHOWN])

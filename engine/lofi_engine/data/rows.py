@@ -19,8 +19,8 @@ class Row:
 
     Args:
         source: the file, relative to the recipe's folder; "synth/<name>" for synthesised ones.
-        status: "accepted" or "rejected".
-        reason: why it was rejected.
+        status: "accepted", "rejected", or "missing": an entry of a ledger that means no file.
+        reason: why it is not accepted.
         sha256: of the source's bytes; of the request, for synthesised tracks.
         track: its name in the dataset.
         file: the finished audio, relative to the artifact.
@@ -37,6 +37,11 @@ class Row:
         notes: what a human should know that did not refuse it.
         sidecars: which texts came with it ("prompt", "lyrics").
         score: what the synthesiser says it played.
+        quality_score: how good the source measures, 0 to 100.
+        score_parts: what cost points, by name.
+        duplicate_group: the first accepted track of the near duplicates it belongs to; "" for none.
+        human_verified: whether the ledger says that a person has listened to it.
+        listener_score: the ledger's score, 0 to 100; None without.
     """
 
     source: str
@@ -58,6 +63,11 @@ class Row:
     notes: tuple[str, ...] = ()
     sidecars: tuple[str, ...] = ()
     score: Mapping[str, Any] = field(default_factory=dict)
+    quality_score: float = 0.0
+    score_parts: Mapping[str, float] = field(default_factory=dict)
+    duplicate_group: str = ""
+    human_verified: bool = False
+    listener_score: float | None = None
 
     @property
     def accepted(self) -> bool:
@@ -87,7 +97,8 @@ def _frozen(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sparse(row: Row) -> dict[str, Any]:
-    kept = {key: value for key, value in asdict(row).items() if value not in ("", (), {}, 0.0)}
+    empty = asdict(Row(source="", status=""))
+    kept = {key: value for key, value in asdict(row).items() if value != empty[key]}
     if row.license:
         kept["ai_training"] = row.ai_training
     else:

@@ -49,6 +49,7 @@ class Licenses:
 
     require_ai_training: bool
     allow: tuple[str, ...]
+    require_evidence: bool = False
 
 
 @dataclass(frozen=True)

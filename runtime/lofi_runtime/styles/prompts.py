@@ -8,9 +8,11 @@ by hash, so adding a tag to a style changes few of its prompts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from lofi_runtime.styles.taxonomy import CATEGORIES, INSTRUMENTAL, Style
+from lofi_runtime.styles.taxonomy import INSTRUMENTAL, Style
+from lofi_runtime.styles.vocabulary import ALL_CATEGORIES, Vocabulary, load_vocabulary
 
 COUNTS: Mapping[str, int] = {
     "genre": 1, "mood": 2, "instruments": 3, "production": 2, "atmosphere": 1, "vocal_type": 1,
@@ -22,6 +24,25 @@ SLOW_BELOW_BPM = 70
 FAST_ABOVE_BPM = 100
 UNKNOWN_GENRE = "lofi"
 """The genre of a track nobody gave a style."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is known of one track's sound and was not drawn from its style.
+
+    Args:
+        tempo_bpm: as found or wanted; None draws one from the style's range, 0.0 says nothing.
+        vocals: the vocal type, such as "female vocals"; "" draws one of the style's.
+        key: such as "A minor"; "" says nothing.
+        brightness: "dark", "warm" or "bright"; "" says nothing.
+        tags: said by a person of this track; each stands where its category belongs.
+    """
+
+    tempo_bpm: float | None = None
+    vocals: str = ""
+    key: str = ""
+    brightness: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def expand_style(
@@ -36,14 +57,94 @@ def expand_style(
         vocals: the vocal type, such as "female vocals"; None draws one of the style's.
 
     Returns:
-        Tags separated by ", ", no tag twice.
+        Tags separated by ", ", no tag twice, none drawn that contradicts another.
     """
-    chosen: dict[str, list[str]] = {category: _choose(style, category, seed) for category in COUNTS}
-    tempo = _draw_tempo(style, seed) if tempo_bpm is None else tempo_bpm
-    chosen["tempo"] = tempo_tags(tempo)
-    if vocals is not None:
-        chosen["vocal_type"] = [vocals]
-    return join_tags(tag for category in CATEGORIES for tag in chosen[category])
+    return write_prompt(style, seed, Heard(tempo_bpm=tempo_bpm, vocals=vocals or ""))
+
+
+def write_prompt(style: Style, seed: int, heard: Heard, others: Sequence[Style] = ()) -> str:
+    """Write a prompt for a track from its styles and from what is known of its sound.
+
+    What a style always has and what a person said comes first and is never left out; a key or a
+    brightness that contradicts it is (both are estimates), and so is every drawn tag that does.
+
+    Args:
+        style: the main style.
+        seed: any integer; equal seeds give equal prompts.
+        heard: what is known of the sound.
+        others: the track's further styles; what they always have is added where it agrees.
+    """
+    draft = _Draft(load_vocabulary().with_styles([style, *others]))
+    for tag in style.always:
+        draft.put(style.category_of(tag), tag)
+    for tag in heard.tags:
+        draft.put(draft.category_of(tag), tag)
+    tempo = _draw_tempo(style, seed) if heard.tempo_bpm is None else heard.tempo_bpm
+    for tag in tempo_tags(tempo):
+        draft.put("tempo", tag)
+    voices = draft.chosen["vocal_type"]
+    if heard.vocals and heard.vocals != INSTRUMENTAL:
+        voices[:] = [tag for tag in voices if tag != INSTRUMENTAL]
+    if heard.vocals and not voices:
+        draft.put("vocal_type", heard.vocals)
+    for category, tag in (("tempo", heard.key), ("production", heard.brightness)):
+        if tag:
+            draft.offer(category, tag)
+    for other in others:
+        for tag in other.always:
+            draft.offer(other.category_of(tag), tag)
+    for category, count in COUNTS.items():
+        already = len(draft.chosen[category])
+        if category == "vocal_type" and already:
+            continue
+        drawn = [tag for tag in _shuffled(style, category, seed) if tag not in style.always]
+        wanted = max(0, count - sum(tag in style.always for tag in draft.chosen[category]))
+        for tag in drawn:
+            if wanted and draft.offer(category, tag):
+                wanted -= 1
+    return draft.text(style)
+
+
+class _Draft:
+    """Tags chosen so far by category; refuses one that contradicts another.
+
+    Args:
+        vocabulary: says what contradicts what.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.chosen: dict[str, list[str]] = {category: [] for category in ALL_CATEGORIES}
+
+    def category_of(self, tag: str) -> str:
+        """Give the category a person's tag belongs to; what nobody knows is atmosphere."""
+        meaning = self._vocabulary.meaning(tag)
+        return meaning.category if meaning else "atmosphere"
+
+    def put(self, category: str, tag: str) -> None:
+        """Take a tag whatever else is there."""
+        if tag not in self.chosen[category]:
+            self.chosen[category].append(tag)
+
+    def offer(self, category: str, tag: str) -> bool:
+        """Take a tag if it contradicts none so far; say whether it is in."""
+        new = self._vocabulary.meaning(tag)
+        for chosen in self.chosen.values():
+            for other in chosen:
+                old = self._vocabulary.meaning(other)
+                if new and old and self._vocabulary.contradiction(old, new):
+                    return False
+        self.put(category, tag)
+        return True
+
+    def text(self, style: Style) -> str:
+        """Join the tags in the template's order, the style's own in its order first."""
+        parts: list[str] = []
+        for category, chosen in self.chosen.items():
+            listed = style.tags.get(category, ())
+            parts += [tag for tag in listed if tag in chosen]
+            parts += [tag for tag in chosen if tag not in listed]
+        return join_tags(parts)
 
 
 def style_tags(style: Style, prompt: str, seed: int) -> str:
@@ -96,15 +197,35 @@ def join_tags(tags: object) -> str:
     return ", ".join(dict.fromkeys(tag for tag in trimmed if tag))
 
 
+def shuffle_tags(prompt: str, seed: int) -> str:
+    """Put a prompt's tags into another order, for training: a caption is a set, not a sentence.
+
+    Args:
+        prompt: tags separated by commas.
+        seed: any integer; equal seeds give equal orders on every machine.
+
+    Returns:
+        The same tags, each once, separated by ", ".
+    """
+    tags = [tag for tag in join_tags(prompt).split(", ") if tag]
+    return ", ".join(sorted(tags, key=lambda tag: (draw(seed, "order", tag), tag)))
+
+
 def _choose(style: Style, category: str, seed: int | None) -> list[str]:
     """Choose a category's tags: at random by `seed`, or the first ones listed for None."""
     tags = style.tags[category]
     fixed = [tag for tag in tags if tag in style.always]
-    others = [tag for tag in tags if tag not in fixed]
-    if seed is not None:
-        others.sort(key=lambda tag: draw(seed, style.id, category, tag))
+    others = [tag for tag in _shuffled(style, category, seed) if tag not in fixed]
     picked = {*fixed, *others[: max(0, COUNTS[category] - len(fixed))]}
     return [tag for tag in tags if tag in picked]
+
+
+def _shuffled(style: Style, category: str, seed: int | None) -> list[str]:
+    """Order a category's tags at random by `seed`; None leaves them as listed."""
+    tags = list(style.tags[category])
+    if seed is not None:
+        tags.sort(key=lambda tag: draw(seed, style.id, category, tag))
+    return tags
 
 
 def _draw_tempo(style: Style, seed: int) -> int:

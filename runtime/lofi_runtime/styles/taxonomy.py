@@ -32,9 +32,10 @@ INSTRUMENTAL = "instrumental"
 
 _ID = re.compile(r"[A-Z][A-Z0-9]*-[0-9]{2}")
 _TAG = re.compile(r"[a-zà-ÿ0-9&' -]{2,40}")
+_TAG_LISTS = ("examples", "vocal_timbre", "technique")
 _TEMPO_LIMITS_BPM = (40, 180)
 _REQUIRED = ("id", "name", "description", "tempo_bpm", "modes", "tags")
-_OPTIONAL = ("always", "season", "months")
+_OPTIONAL = ("always", "season", "months", "examples", "vocal_timbre", "technique")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class Style:
         months: the same as month numbers, 1 is January; empty for all year.
         always: tags that every prompt of this style has.
         tags: tags by category, the most typical first.
+        examples: prompts of this style as a person would write them.
+        vocal_timbre: what its voices are like, from the vocabulary's timbres.
+        technique: what its voices do, from the vocabulary's techniques.
     """
 
     id: str
@@ -64,11 +68,25 @@ class Style:
     months: tuple[int, ...]
     always: tuple[str, ...]
     tags: Mapping[str, tuple[str, ...]]
+    examples: tuple[str, ...] = ()
+    vocal_timbre: tuple[str, ...] = ()
+    technique: tuple[str, ...] = ()
 
     @property
     def vocal(self) -> bool:
         """Whether tracks of this style have a voice."""
         return INSTRUMENTAL not in self.tags["vocal_type"]
+
+    def category_of(self, tag: str) -> str:
+        """Give the category one of its tags stands in.
+
+        Raises:
+            KeyError: it is none of its tags.
+        """
+        for category, tags in self.tags.items():
+            if tag in tags:
+                return category
+        raise KeyError(tag)
 
 
 def shipped_styles() -> Path:
@@ -163,6 +181,7 @@ def _style(entry: Mapping[str, Any], group: str) -> Style:
         months=tuple(entry.get("months", ())),
         always=tuple(entry.get("always", ())),
         tags={category: tuple(entry["tags"][category]) for category in TAG_CATEGORIES},
+        **{key: tuple(entry.get(key, ())) for key in _TAG_LISTS},
     )
 
 
@@ -184,6 +203,12 @@ def _faults(entry: object) -> Iterable[str]:
     for key in ("name", "description", "season"):
         if key in entry and (not isinstance(entry[key], str) or not entry[key].strip()):
             yield f"{key}: expected words"
+    for key in _TAG_LISTS:
+        listed = entry.get(key, [])
+        if not isinstance(listed, list) or not all(
+            isinstance(line, str) and line.strip() for line in listed
+        ):
+            yield f"{key}: expected a list of words, got {listed}"
     yield from _number_faults(entry)
     yield from _tag_faults(entry)
 

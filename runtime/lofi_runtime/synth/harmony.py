@@ -31,6 +31,13 @@ QUALITIES: dict[str, tuple[int, ...]] = {
     "7b9": (0, 4, 7, 10, 13),
     "m7b5": (0, 3, 6, 10),
     "dim7": (0, 3, 6, 9),
+    "6": (0, 4, 7, 9),
+    "add9": (0, 2, 4, 7),
+    "7sus": (0, 5, 7, 10),
+    "7#9": (0, 4, 10, 15),
+    "7#5": (0, 4, 8, 10),
+    "mM7": (0, 3, 7, 11),
+    "maj13": (0, 4, 11, 14, 21),
 }
 
 _MAJOR = (
@@ -57,21 +64,84 @@ _MINOR = (
 _DORIAN = ("0:m9 5:9 0:m9 5:9", "0:m9 2:m7 0:m9 5:13", "0:m9 10:maj7 5:9 0:m11")
 _LYDIAN = ("0:maj7#11 2:6/9 0:maj9 2:6/9", "0:maj9 2:9 11:m7 0:maj7#11")
 _MIXOLYDIAN = ("0:9 10:6/9 5:maj9 0:9", "0:13 7:m7 5:maj9 0:9")
+_PHRYGIAN = ("0:m7 1:maj7 0:m7 10:m7", "0:m7 8:maj7 1:maj7 0:m7", "0:m7 1:maj9 10:m9 0:m11")
+_HARMONIC_MINOR = ("0:mM7 5:m7 7:7b9 0:m6", "0:m6 8:maj7 7:7b9 0:mM7", "0:mM7 11:dim7 0:m6 7:7b9")
+_PENTATONIC = ("0:6/9 9:m7 2:7sus 0:6/9", "0:6/9 2:7sus 9:m7 0:add9", "0:add9 9:m7 0:6/9 2:7sus")
 _PROGRESSIONS = {
     "major": _MAJOR,
     "minor": _MINOR,
     "dorian": _DORIAN,
     "lydian": _LYDIAN,
     "mixolydian": _MIXOLYDIAN,
+    "phrygian": _PHRYGIAN,
+    "harmonic minor": _HARMONIC_MINOR,
+    "pentatonic": _PENTATONIC,
 }
+_FLAVOURED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("jazz", "major"): (
+        "0:maj9 9:7b9 2:m9 7:13",
+        "0:6/9 4:m7/9:7#9 2:m9 7:sus13/7:13",
+        "2:m9 7:13 0:maj9 9:7b9",
+        "0:maj13 5:9 4:m7/9:7b9 2:m9/7:13",
+    ),
+    ("jazz", "minor"): (
+        "0:m9 2:m7b5/7:7#9 0:m9 5:m9/10:13",
+        "0:m6 5:m9/10:13 3:maj9 2:m7b5/7:7b9",
+        "2:m7b5 7:7b9 0:m9 0:m6",
+    ),
+    ("jazz", "dorian"): ("0:m9 5:13 0:m11 5:9", "0:m11 5:13 10:maj9 2:m7/7:7#9"),
+    ("jazz", "mixolydian"): ("0:13 5:9 0:13 7:m7/0:9", "0:9 5:9 0:13 10:6/9"),
+    ("house", "major"): ("0:maj9 0:maj9 5:maj9 5:maj9", "0:maj9 9:m9 0:maj9 9:m9"),
+    ("house", "minor"): ("0:m9 0:m9 8:maj9 8:maj9", "0:m9 0:m9 5:m9 5:m9", "0:m9 10:6/9 0:m9 10:6/9"),
+    ("house", "dorian"): ("0:m9 0:m9 5:9 5:9", "0:m9 2:m7 0:m9 2:m7"),
+    ("ambient", "major"): ("0:maj9 5:maj9 0:maj9 5:maj9", "0:add9 5:maj9", "0:maj9 9:m11"),
+    ("ambient", "lydian"): ("0:maj7#11 2:6/9", "0:maj9 2:add9 0:maj7#11 2:add9"),
+    ("ambient", "minor"): ("0:m11 8:maj9", "0:m9 8:maj9 0:m11 10:add9"),
+    ("dark", "minor"): (
+        "0:m9 0:m11 8:maj7 7:7b9",
+        "0:m9 1:maj7 0:m9 7:7b9",
+        "0:m7 3:maj7 1:maj7 0:m11",
+    ),
+    ("pop", "major"): ("0:add9 7:6 9:m7 5:add9", "0:add9 4:m7 5:maj7 5:m6", "0:add9 9:m7 5:add9 7:7sus"),
+    ("pop", "minor"): ("0:m7 8:maj7 3:add9 10:6", "0:m7 10:6 8:add9 10:add9"),
+    ("pop", "mixolydian"): ("0:add9 10:add9 5:add9 0:add9", "0:6 10:6 5:6 0:add9"),
+    ("city pop", "major"): (
+        "0:maj9 9:m9 5:maj9/7:sus13 4:m7/9:9",
+        "5:maj9 7:13 4:m7 9:m9",
+        "0:maj9 11:m7b5/4:7#9 9:m9 7:m9/0:13",
+    ),
+    ("city pop", "minor"): ("8:maj9 10:13 7:m7 0:m9", "0:m9 8:maj9/10:13 3:maj9 7:m7/0:m9"),
+    ("soul", "minor"): ("0:m9 3:maj9 2:m9 7:7#9", "0:m11 8:maj9 5:m9 7:7#9", "5:m9 7:m7 0:m9 0:m11"),
+    ("soul", "major"): ("0:maj9 11:m7/4:7#9 9:m9 2:9", "0:maj9 4:7#5 5:maj9 5:m6"),
+    ("tropical", "major"): ("0:6/9 5:add9 7:9 0:6", "0:add9 9:m7 5:6 7:7sus", "0:6 5:6 0:6 7:9"),
+    ("tropical", "mixolydian"): ("0:6/9 10:add9 5:add9 0:6", "0:add9 5:6 10:6 0:6"),
+    ("festive", "major"): (
+        "0:6 9:m7 2:m7 7:9",
+        "0:maj7 0:9 5:maj7 5:m6",
+        "0:6 4:7#5/9:m7 2:m9 7:sus13",
+    ),
+}
+"""Progressions by flavour and mode; where a pair is missing the mode's own are played."""
 SCALES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
     "minor": (0, 2, 3, 5, 7, 8, 10),
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "lydian": (0, 2, 4, 6, 7, 9, 11),
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+    "phrygian": (0, 1, 3, 5, 7, 8, 10),
+    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
+    "pentatonic": (0, 2, 4, 7, 9),
 }
-TONIC_QUALITY = {"major": "6/9", "minor": "m9", "dorian": "m9", "lydian": "maj9", "mixolydian": "9"}
+TONIC_QUALITY = {
+    "major": "6/9",
+    "minor": "m9",
+    "dorian": "m9",
+    "lydian": "maj9",
+    "mixolydian": "9",
+    "phrygian": "m7",
+    "harmonic minor": "m6",
+    "pentatonic": "6/9",
+}
 
 _MINOR_MOODS = frozenset(
     ("melancholic", "dark", "moody", "spooky", "lonely", "introspective", "contemplative")
@@ -121,15 +191,18 @@ def choose_key(wishes: Wishes, rng: np.random.Generator) -> Key:
     return Key(tonic if wishes.tonic is None else wishes.tonic, mode)
 
 
-def choose_progression(key: Key, rng: np.random.Generator, *, home: bool) -> tuple[Chord, ...]:
-    """Return a progression of four or eight bars.
+def choose_progression(
+    key: Key, rng: np.random.Generator, *, home: bool, flavour: str = ""
+) -> tuple[Chord, ...]:
+    """Return a progression of two, four or eight bars.
 
     Args:
         key: the key to be in.
         rng: chooses.
         home: whether it must begin on the tonic, as a first theme should.
+        flavour: whose chords to use, a `flavour.Flavour.chords`; "" for the mode's own.
     """
-    templates = _PROGRESSIONS[key.mode]
+    templates = _FLAVOURED.get((flavour, key.mode), _PROGRESSIONS[key.mode])
     if home:
         templates = tuple(text for text in templates if text.startswith("0:"))
     return parse_progression(pick(rng, templates), key.tonic)

@@ -126,7 +126,7 @@ def _cadence(notes: tuple[LeadNote, ...], key: Key, chord: Chord) -> tuple[LeadN
 
 def _ladder(key: Key, pitch_range: tuple[int, int]) -> tuple[int, ...]:
     steps: tuple[int, ...] = _PENTATONIC[key.is_minor]
-    if key.mode in ("dorian", "lydian", "mixolydian"):
+    if key.mode not in ("major", "minor", "pentatonic"):
         steps = SCALES[key.mode]  # the mode lives in the notes a pentatonic leaves out
     low, high = pitch_range
     return tuple(p for p in range(low, high + 1) if (p - key.tonic) % 12 in steps)

@@ -18,7 +18,11 @@ DRUM_PITCHES = {
     "kick": 36,
     "soft kick": 35,
     "house kick": 36,
+    "machine kick": 36,
+    "808 kick": 35,
     "snare": 38,
+    "machine snare": 38,
+    "machine hat": 42,
     "rim": 37,
     "clap": 39,
     "brush": 40,
@@ -97,6 +101,37 @@ KITS = {
         level=0.7,
     ),
 }
+KITS |= {
+    "live": Kit(
+        {
+            "kick": ("9.....6..79.....", "9..7...7..8.....", "9......6.79..6.."),
+            "snare": ("....9..3.2..9..3", "....9..2.3..9.2.", "....9.....2.9..4"),
+            "closed hat": ("7.6.7.6.7.6.7...", "756.756.756.75.."),
+            "open hat": ("..............6.", "......5.......6."),
+        },
+        (0.04, 0.14),
+    ),
+    "machine": Kit(
+        {
+            "machine kick": ("9.......9.......", "9.....7.9.......", "9..7....9.7....."),
+            "machine snare": ("....9.......9...", "....9.......9..3"),
+            "machine hat": ("7.5.7.5.7.5.7.5.", "7555755575557555"),
+            "clap": ("....5.......5...", "............5..."),
+        },
+        (0.0, 0.06),
+        level=0.9,
+    ),
+    "trap": Kit(
+        {
+            "808 kick": ("9..........6....", "9......6.......5", "9........5......"),
+            "machine snare": ("........9.......",),
+            "machine hat": ("7.5.7.5.7.5.7755", "7.5.7.555.5.7.55", "7.5.7555.7.5.777"),
+            "rim": ("...........4....", "......4........."),
+        },
+        (0.0, 0.1),
+        level=0.9,
+    ),
+}
 HAND_PARTS = {
     "sleigh bells": {"sleigh bells": ("6.3.5.3.6.3.5.3.", "6...4...6...4...")},
     "bongos": {
@@ -110,6 +145,7 @@ _FILLS = {
     "brush": ("............4.56", "..........3.4.56"),
     "rim": ("..........4...5.", "............4..5"),
     "clap": ("............5.6.", "..............67"),
+    "machine snare": ("............5.5.", ".............567"),
 }
 
 
@@ -139,14 +175,23 @@ class Groove:
         return max(0.0, beats + late + error)
 
 
-def choose_groove(kit: str, tempo_bpm: float, rng: np.random.Generator) -> Groove:
-    """Return the swing of `kit` ("" for none) and human error of about 5 ms at this tempo."""
+SWUNG = (0.2, 0.32)
+"""The eighth swing of a piece that asks for it."""
+
+
+def choose_groove(
+    kit: str, tempo_bpm: float, rng: np.random.Generator, sounds: tuple[str, ...] = ()
+) -> Groove:
+    """Return the swing of `kit` ("" for none) and human error of about 5 ms at this tempo.
+
+    "swing rhythm" among `sounds` swings the eighths, "steady rhythm" halves swing and error.
+    """
     chosen = KITS[kit or "minimal"]
-    return Groove(
-        float(rng.uniform(*chosen.swing)),
-        float(rng.uniform(*chosen.eighth_swing)),
-        0.005 * tempo_bpm / 60.0,
-    )
+    steady = 0.5 if "steady rhythm" in sounds else 1.0
+    swing, eighths = rng.uniform(*chosen.swing), rng.uniform(*chosen.eighth_swing)
+    if "swing rhythm" in sounds:
+        eighths = rng.uniform(*SWUNG)
+    return Groove(float(swing) * steady, float(eighths), steady * 0.005 * tempo_bpm / 60.0)
 
 
 def drum_part(
@@ -155,8 +200,19 @@ def drum_part(
     sections: tuple[Section, ...],
     groove: Groove,
     rng: np.random.Generator,
+    *,
+    steady: bool = False,
 ) -> tuple[Note, ...]:
-    """Return every hit of the track: silent in breaks and outros, hats alone in an intro."""
+    """Return every hit of the track: silent in breaks and outros, hats alone in an intro.
+
+    Args:
+        kit: a name of `KITS`, or "".
+        percussion: names of `HAND_PARTS`.
+        sections: the form.
+        groove: the timing.
+        rng: chooses patterns, fills and ghost notes.
+        steady: whether to leave out fills and ghost notes' comings and goings.
+    """
     chosen = (
         {drum: pick(rng, patterns) for drum, patterns in KITS[kit].parts.items()} if kit else {}
     )
@@ -166,20 +222,20 @@ def drum_part(
     notes = [
         _hit(drum, beats, strength * level, groove, rng)
         for section in sections
-        for drum, beats, strength in _section_hits(section, chosen, rng)
+        for drum, beats, strength in _section_hits(section, chosen, rng, steady)
     ]
     return tuple(sorted(notes, key=lambda note: note.start_beats))
 
 
 _QUIET = {
-    "intro": ("closed hat", "shaker", "ride", "sleigh bells"),
-    "break": ("closed hat", "ride"),
+    "intro": ("closed hat", "machine hat", "shaker", "ride", "sleigh bells"),
+    "break": ("closed hat", "machine hat", "ride", "sleigh bells"),
 }
-_LATE_BEATS = {"snare": 0.022, "brush": 0.02, "clap": 0.008, "rim": 0.016}
+_LATE_BEATS = {"snare": 0.022, "machine snare": 0.004, "brush": 0.02, "clap": 0.008, "rim": 0.016}
 
 
 def _section_hits(
-    section: Section, chosen: dict[str, str], rng: np.random.Generator
+    section: Section, chosen: dict[str, str], rng: np.random.Generator, steady: bool
 ) -> Iterator[tuple[str, float, float]]:
     if section.name in ("outro", "end"):
         return
@@ -187,7 +243,8 @@ def _section_hits(
     fill_bar = section.start_bar + section.bars - 1
     for bar in range(section.start_bar, section.start_bar + section.bars):
         is_fill = bar == fill_bar and section.bars >= 4 and section.name not in _QUIET
-        rest_kick = bar % 8 == 7 and chance(rng, 0.4)
+        is_fill = is_fill and not steady
+        rest_kick = bar % 8 == 7 and chance(rng, 0.4) and not steady
         for drum, pattern in chosen.items():
             if drum not in allowed:
                 continue
@@ -195,7 +252,7 @@ def _section_hits(
             for step, mark in enumerate(_overlaid(pattern, played)):
                 if mark == "." or (rest_kick and drum == "kick" and step > 8):
                     continue
-                if int(mark) <= 2 and chance(rng, 0.35):
+                if int(mark) <= 2 and not steady and chance(rng, 0.35):
                     continue  # ghost notes come and go
                 yield drum, bar * BEATS_PER_BAR + step * STEP_BEATS, int(mark) / 9.0
 

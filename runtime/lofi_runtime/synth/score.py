@@ -29,7 +29,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Key:
-    """A tonic (pitch class, 0 is C) and a mode: major, minor, dorian, lydian or mixolydian."""
+    """A tonic (pitch class, 0 is C) and a mode, one of `harmony.SCALES`."""
 
     tonic: int
     mode: str
@@ -37,7 +37,7 @@ class Key:
     @property
     def is_minor(self) -> bool:
         """Whether the third is minor."""
-        return self.mode in ("minor", "dorian")
+        return self.mode in ("minor", "dorian", "phrygian", "harmonic minor")
 
     @property
     def name(self) -> str:
@@ -65,6 +65,17 @@ class Sound:
         reverb_share: reverb level against the dry music, 0 to 1.
         reverb_sec: time to fall by 60 dB.
         duck: how much a kick pushes the music down, 0 to 1.
+        width: how much side signal is made of the middle.
+        chorus: level of the detuned copies, 0 is off.
+        tremolo: depth of the keys' swaying between the sides, 0 is off.
+        crush: whether the music goes through a console's 12 kHz and 6 bits.
+        sampled: whether the music sounds cut from a record: no lows, no highs.
+        sweep: whether a low-pass opens and closes over eight bars.
+        compress: how much of a loud passage's excess is taken back, 0 to 1.
+        punch_db: how much louder the drums are.
+        warmth_db: how much more there is between 100 and 400 Hz.
+        air_db: how much more there is above 3 kHz.
+        soft_attack_sec: how long every pitched note but the bass takes to rise; 0 is off.
     """
 
     cutoff_hz: float
@@ -73,6 +84,17 @@ class Sound:
     reverb_share: float
     reverb_sec: float
     duck: float
+    width: float = 0.34
+    chorus: float = 0.0
+    tremolo: float = 0.0
+    crush: bool = False
+    sampled: bool = False
+    sweep: bool = False
+    compress: float = 0.0
+    punch_db: float = 0.0
+    warmth_db: float = 0.0
+    air_db: float = 0.0
+    soft_attack_sec: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +116,7 @@ class Score:
         textures: (name, level in dB against the music) pairs.
         themes: seasons and scenes it was written for.
         sound: the tape and the room.
+        sounds: the words of `vocabulary.SOUNDS` that shaped it.
     """
 
     tempo_bpm: float
@@ -110,6 +133,7 @@ class Score:
     textures: tuple[tuple[str, float], ...]
     themes: tuple[str, ...]
     sound: Sound
+    sounds: tuple[str, ...] = ()
 
     @property
     def seconds_per_beat(self) -> float:

@@ -15,13 +15,19 @@ from lofi_runtime.synth.voices.common import (
     Samples,
     as_samples,
     band_noise,
+    burst,
+    from_grid,
+    grid_times,
     partial_bank,
+    phase,
     sample_count,
     times,
 )
 
 LOOP_SEC = 20.0
 _SEAM_SEC = 1.0
+_OTHER_SIDE = 0.382
+_GRID = 480
 
 
 def loop(name: str, duration_sec: float, rng: np.random.Generator) -> Samples:
@@ -34,11 +40,12 @@ def loop(name: str, duration_sec: float, rng: np.random.Generator) -> Samples:
     """
     seam = sample_count(_SEAM_SEC)
     samples = sample_count(min(duration_sec, LOOP_SEC))
-    raw = np.stack([TEXTURES[name](samples + seam, rng) for _ in range(2)])
+    raw = TEXTURES[name](samples + seam, rng)
     fade = np.sqrt(np.linspace(0.0, 1.0, seam, dtype=np.float32))
-    raw[:, :seam] = raw[:, :seam] * fade + raw[:, samples:] * fade[::-1]
-    made = raw[:, :samples]
-    return made / np.float32(np.sqrt(np.mean(made * made)) + 1e-9)
+    raw[:seam] = raw[:seam] * fade + raw[samples:] * fade[::-1]
+    made = raw[:samples] / np.float32(np.sqrt(np.mean(raw[:samples] ** 2)) + 1e-9)
+    # A loop has no beginning: the other side is the same one, far enough on to be another place.
+    return np.stack([made, np.roll(made, round(_OTHER_SIDE * samples))])
 
 
 def add_looped(bus: Samples, texture: Samples, gain: float) -> None:
@@ -63,12 +70,12 @@ def _scatter(
 
 def _swell(samples: int, period_sec: float, depth: float, rng: np.random.Generator) -> Samples:
     """Return a slow, uneven tide between 1 - depth and 1."""
-    seconds = times(samples)
-    tide = np.zeros(samples, np.float32)
+    seconds = grid_times(_GRID, samples)
+    tide = np.zeros(seconds.size)
     for stretch in (1.0, 1.7, 0.6):
         start = float(rng.uniform(0.0, 2.0 * np.pi))
-        tide += np.sin(np.float32(2.0 * np.pi / (period_sec * stretch)) * seconds + start)
-    return (1.0 - depth * (0.5 + tide / 6.0)).astype(np.float32)
+        tide += np.sin(2.0 * np.pi / (period_sec * stretch) * seconds + start)
+    return from_grid(1.0 - depth * (0.5 + tide / 6.0), _GRID, samples)
 
 
 def _click(rng: np.random.Generator, length_sec: float, low_hz: float, high_hz: float) -> Samples:
@@ -140,14 +147,15 @@ def _cafe(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def _night(samples: int, rng: np.random.Generator) -> Samples:
-    seconds = times(samples)
+    seconds = grid_times(_GRID // 10, samples)
     crickets = np.zeros(samples, np.float32)
     for _ in range(3):
         pulse_hz, tone_hz = float(rng.uniform(14.0, 22.0)), float(rng.uniform(3800.0, 5200.0))
         burst_hz, start = float(rng.uniform(0.5, 0.9)), float(rng.uniform(0.0, 6.0))
-        pulses = np.maximum(np.sin(np.float32(2.0 * np.pi * pulse_hz) * seconds), 0.0)
-        bursts = np.maximum(np.sin(np.float32(2.0 * np.pi * burst_hz) * seconds + start), 0.0)
-        crickets += pulses * bursts * np.sin(np.float32(2.0 * np.pi * tone_hz) * seconds)
+        pulses = np.maximum(np.sin(2.0 * np.pi * pulse_hz * seconds), 0.0)
+        bursts = np.maximum(np.sin(2.0 * np.pi * burst_hz * seconds + start), 0.0)
+        chirps = from_grid(pulses * bursts, _GRID // 10, samples)
+        crickets += chirps * np.sin(phase(tone_hz, samples))
     return crickets + np.float32(0.6) * band_noise(samples, 100.0, 900.0, rng)
 
 
@@ -169,6 +177,82 @@ def _city(samples: int, rng: np.random.Generator) -> Samples:
     return rumble + np.float32(0.9) * passing
 
 
+def _thunder(samples: int, rng: np.random.Generator) -> Samples:
+    def roll() -> Samples:
+        length = sample_count(float(rng.uniform(3.0, 5.5)))
+        shape = np.zeros(length, np.float32)
+        for start_sec in np.sort(rng.uniform(0.0, 1.8, 5)):
+            later = np.maximum(times(length) - np.float32(start_sec), 0.0)
+            clap = np.minimum(later / 0.08, 1.0) * np.exp(-later / np.float32(0.8))
+            shape += np.float32(rng.uniform(0.4, 1.0)) * as_samples(clap)
+        low = band_noise(length, 40.0, 160.0, rng) + 0.35 * band_noise(length, 150.0, 500.0, rng)
+        low[-2400:] *= np.linspace(1.0, 0.0, 2400, dtype=np.float32)
+        return as_samples(low * shape)
+
+    line = np.zeros(samples, np.float32)
+    start = int(rng.uniform(0.05, 0.25) * samples)
+    while start < samples:  # not thrown at random: a storm that is never heard is none
+        sound = roll()[: samples - start]
+        line[start : start + sound.size] += sound
+        start += int(rng.uniform(6.0, 10.0) * SAMPLE_RATE)
+    return line
+
+
+def _fireworks(samples: int, rng: np.random.Generator) -> Samples:
+    def rocket() -> Samples:
+        length = sample_count(1.6)
+        boom = burst(length, 60.0, 300.0, 0.16, rng) + 0.3 * burst(length, 300.0, 1500.0, 0.05, rng)
+        glitter = np.zeros(length, np.float32)
+        for start in rng.integers(length // 8, length - 4000, 30):
+            spark = _click(rng, 0.008, 1800.0, 5000.0)
+            glitter[start : start + spark.size] += np.float32(0.35) * spark
+        fall = np.linspace(1.0, 0.0, length, dtype=np.float32)
+        return as_samples(np.float32(rng.uniform(0.5, 1.0)) * (boom + glitter) * fall)
+
+    return _scatter(samples, 0.9, rocket, rng)
+
+
+def _stream(samples: int, rng: np.random.Generator) -> Samples:
+    def bubble() -> Samples:
+        length = sample_count(float(rng.uniform(0.02, 0.06)))
+        seconds = times(length)
+        # A bubble's tone rises as it nears the surface.
+        turns = float(rng.uniform(450.0, 1600.0)) * (seconds + 4.0 * seconds**2)
+        shape = np.sin(np.pi * np.linspace(0.0, 1.0, length, dtype=np.float32)) ** 2
+        return as_samples(rng.uniform(0.3, 1.0) * shape * np.sin(np.float32(2 * np.pi) * turns))
+
+    wash = band_noise(samples, 600.0, 4500.0, rng) * _swell(samples, 2.5, 0.3, rng)
+    return np.float32(0.25) * wash + np.float32(1.1) * _scatter(samples, 55.0, bubble, rng)
+
+
+def _train(samples: int, rng: np.random.Generator) -> Samples:
+    line = band_noise(samples, 50.0, 260.0, rng) + 0.25 * band_noise(samples, 260.0, 1200.0, rng)
+    joint = int(1.35 * SAMPLE_RATE)
+    for start in range(0, samples - joint, joint):
+        for offset, level in ((0.0, 1.0), (0.13, 0.8), (0.52, 0.55), (0.65, 0.45)):
+            knock = burst(sample_count(0.3), 90.0, 900.0, 0.035, rng) * np.float32(2.2 * level)
+            first = start + sample_count(offset)
+            line[first : first + knock.size] += knock
+    return as_samples(line)
+
+
+def _projector(samples: int, rng: np.random.Generator) -> Samples:
+    frame = SAMPLE_RATE // 18  # frames a second of a home movie
+    shutter = burst(frame, 500.0, 3200.0, 0.006, rng)
+    shutter += 0.5 * np.roll(burst(frame, 900.0, 4500.0, 0.004, rng), frame // 2)
+    rows = -(-samples // frame)
+    levels = as_samples(rng.uniform(0.7, 1.0, rows))
+    rattle = (levels[:, None] * shutter).ravel()[:samples]
+    return as_samples(rattle + np.float32(0.12) * band_noise(samples, 120.0, 700.0, rng))
+
+
+def _room(samples: int, rng: np.random.Generator) -> Samples:
+    hum = np.sin(phase(100.0, samples)) + 0.4 * np.sin(phase(200.0, samples))
+    air = band_noise(samples, 120.0, 1600.0, rng)
+    page = _scatter(samples, 0.25, lambda: burst(12_000, 1500.0, 6000.0, 0.05, rng), rng)
+    return as_samples(0.2 * hum + air + np.float32(0.9) * page)
+
+
 TEXTURES: dict[str, Callable[[int, np.random.Generator], Samples]] = {
     "vinyl crackle": _vinyl,
     "rain": _rain,
@@ -180,4 +264,10 @@ TEXTURES: dict[str, Callable[[int, np.random.Generator], Samples]] = {
     "fireplace": _fireplace,
     "wind": _wind,
     "city": _city,
+    "thunder": _thunder,
+    "fireworks": _fireworks,
+    "stream": _stream,
+    "train": _train,
+    "projector": _projector,
+    "room": _room,
 }

@@ -160,6 +160,8 @@ def test_pointwise_convolutions_became_linear_layers_that_share_their_weights(ba
     decoder = graphs["transformer_decoder.onnx"].module
     convolutions = [m for m in decoder.modules() if isinstance(m, torch.nn.Conv1d)]
     assert {conv.kernel_size for conv in convolutions} == {(3,)}
+    images = [m for m in decoder.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [conv.kernel_size for conv in images] == [(16, 1)]
     linear = decoder.transformer_blocks[0].ff.inverted_conv.conv
     conv = base.transformer.transformer_blocks[0].ff.inverted_conv.conv
     assert isinstance(linear, torch.nn.Linear)

@@ -73,7 +73,9 @@ class RelativeAttention(nn.Module):
         by_distance = (query + self.pos_bias_v).transpose(1, 2) @ distance.transpose(-2, -1)
         scores = (by_content + align_distances(by_distance)) / math.sqrt(key.shape[-1])
         # Finite, then zeroed: where no token counts the answer is zero and never NaN.
-        weights = torch.softmax(scores.masked_fill(hidden, MASKED), dim=-1).masked_fill(hidden, 0.0)
+        # Float16 reaches no further than -65504.
+        masked = scores.masked_fill(hidden, max(MASKED, torch.finfo(scores.dtype).min))
+        weights = torch.softmax(masked, dim=-1).masked_fill(hidden, 0.0)
         attended: Tensor = self.linear_out((weights @ value).transpose(1, 2).flatten(-2))
         return attended
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -68,14 +69,14 @@ def partial_bank(
 
     Args:
         frequencies_hz: of each partial; those above 15 kHz are left out.
-        amplitudes: of each partial at its start.
+        amplitudes: of each partial at its start; those 80 dB below the strongest are left out.
         decay_secs: time to fall to 1/e; `inf` for a steady one.
         samples: length.
         phases: starting phase in radians.
     """
     lists = np.broadcast_arrays(frequencies_hz, amplitudes, decay_secs, phases)
     frequency, amplitude, decay, start = (np.atleast_1d(np.asarray(a, float)) for a in lists)
-    audible = frequency < _CEILING_HZ
+    audible = (frequency < _CEILING_HZ) & (np.abs(amplitude) > 1e-4 * np.abs(amplitude).max())
     pole = (-1.0 / decay + 2j * np.pi * frequency)[audible] / SAMPLE_RATE
     origin = (amplitude * np.exp(1j * start))[audible]
     rows = -(-samples // _BLOCK)
@@ -113,15 +114,41 @@ def envelope(
     return shape
 
 
-def harmonics(turning: Samples, amplitudes: npt.ArrayLike) -> Samples:
-    """Return the sum over k of amplitudes[k-1] * sin(k * turning), for a moving phase."""
-    rotor = np.exp(1j * turning).astype(np.complex64)
-    power = rotor.copy()
+def harmonics(turning: Samples, amplitudes: npt.NDArray[np.floating], step: int = 0) -> Samples:
+    """Return the sum over k of amplitudes[k-1] * sin(k * turning), for a moving phase.
+
+    Each harmonic follows from the two below it: sin(kx) = 2 cos(x) sin((k-1)x) - sin((k-2)x).
+
+    Args:
+        turning: phase in radians, float32 (samples,).
+        amplitudes: (harmonics,), or (rows, harmonics) where they move.
+        step: samples between the rows of moving amplitudes.
+    """
+    double_cosine = np.float32(2.0) * np.cos(turning)
+    below, current = np.zeros(turning.size, np.float32), np.sin(turning)
     total = np.zeros(turning.size, np.float32)
-    for amplitude in np.asarray(amplitudes, np.float32):
-        total += amplitude * power.imag
-        power *= rotor
+    for level in np.asarray(amplitudes, np.float32).T:
+        shape = from_grid(level, step, turning.size) if step else level
+        total += shape * current
+        below, current = current, double_cosine * current - below
     return total
+
+
+def from_grid(values: npt.ArrayLike, step: int, samples: int) -> Samples:
+    """Return `values`, given every `step` samples, joined by straight lines; the last one stays."""
+    points = np.asarray(values, np.float32)
+    rows = -(-samples // step)
+    missing = max(0, rows + 1 - points.size)
+    points = np.concatenate([points, np.full(missing, points[-1], np.float32)])[: rows + 1]
+    share = (np.arange(step, dtype=np.float32) / np.float32(step)).astype(np.float32)
+    lines = points[:-1, None] + np.diff(points)[:, None] * share
+    return np.ascontiguousarray(lines.ravel()[:samples])
+
+
+def grid_times(step: int, samples: int) -> Samples:
+    """Return the times in seconds of the grid that `from_grid` fills to `samples`."""
+    rows = -(-samples // step) + 1
+    return as_samples(np.arange(rows) * (step / SAMPLE_RATE))
 
 
 def vibrato_phase(
@@ -143,18 +170,46 @@ def vibrato_phase(
 
 
 def noise(samples: int, rng: np.random.Generator) -> Samples:
-    """Return white noise of unit variance, float32 (samples,)."""
-    return rng.standard_normal(samples, dtype=np.float32)
+    """Return white noise of unit variance, float32 (samples,).
+
+    Uniform, from a generator several times as fast as the one that makes the choices: no ear tells
+    uniform from Gaussian noise once a filter has passed over it.
+    """
+    fast = np.random.Generator(np.random.SFC64(int(rng.integers(1 << 62))))
+    white = fast.random(samples, dtype=np.float32)
+    white -= np.float32(0.5)
+    white *= np.float32(np.sqrt(12.0))
+    return white
 
 
 def band_noise(
     samples: int, low_hz: float, high_hz: float, rng: np.random.Generator, order: int = 1
 ) -> Samples:
     """Return noise between two frequencies, about unit variance."""
-    from scipy.signal import butter, sosfilt
+    from scipy.signal import sosfilt
 
     low = max(low_hz, 20.0) / _NYQUIST_HZ
     high = min(high_hz, 0.98 * _NYQUIST_HZ) / _NYQUIST_HZ
-    sos = butter(order, [low, high], "bandpass", output="sos").astype(np.float32)
-    filtered = sosfilt(sos, noise(samples, rng)).astype(np.float32)
-    return np.asarray(filtered / np.float32(np.sqrt(high - low)), np.float32)
+    filtered = sosfilt(_band(order, low, high), noise(samples, rng))
+    return as_samples(filtered / np.float32(np.sqrt(high - low)))
+
+
+@lru_cache(maxsize=256)
+def _band(order: int, low: float, high: float) -> Samples:
+    from scipy.signal import butter
+
+    return as_samples(butter(order, [low, high], "bandpass", output="sos"))
+
+
+def burst(
+    samples: int, low_hz: float, high_hz: float, decay_sec: float, rng: np.random.Generator
+) -> Samples:
+    """Return noise between two frequencies that falls to 1/e in `decay_sec`, float32 (samples,).
+
+    Only what is heard is made: after nine decays it is 78 dB down.
+    """
+    sounding = min(samples, sample_count(9.0 * decay_sec))
+    line = np.zeros(samples, np.float32)
+    shape = np.exp(-times(sounding) / np.float32(decay_sec))
+    line[:sounding] = band_noise(sounding, low_hz, high_hz, rng) * shape
+    return line

@@ -7,7 +7,7 @@ import numpy as np
 from lofi_runtime.synth.voices.common import (
     Samples,
     as_samples,
-    band_noise,
+    burst,
     envelope,
     frequency_of,
     partial_bank,
@@ -37,7 +37,7 @@ def piano(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator
         phases = rng.uniform(0.0, 0.5 * np.pi, number.size)
         string_hz = partials_hz * 2.0 ** (cents / 1200.0)
         sides.append(partial_bank(string_hz, 0.3 * amplitude, slow, samples, phases))
-    hammer = band_noise(samples, 180.0, 1400.0, rng) * np.exp(-times(samples) / 0.012)
+    hammer = burst(samples, 180.0, 1400.0, 0.012, rng)
     tone = fast_bank + np.stack(sides)
     thump = np.float32(0.05 * np.abs(tone).max()) * hammer
     return as_samples((tone + thump) * envelope(samples, 0.003, held_sec, 0.09))

@@ -8,13 +8,12 @@ from lofi_runtime.backend import SAMPLE_RATE
 from lofi_runtime.synth.voices.common import (
     Samples,
     as_samples,
-    band_noise,
+    burst,
     envelope,
     frequency_of,
     partial_bank,
     phase,
     sample_count,
-    times,
 )
 
 
@@ -117,6 +116,73 @@ def harp(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator)
     return string * envelope(samples, 0.003, held_sec, 0.5)
 
 
+def koto(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:
+    """Return a koto: silk strings plucked near the bridge with a plectrum, bright, long."""
+    samples = sample_count(held_sec + 0.9)
+    string = _string(
+        frequency_of(pitch),
+        samples,
+        rng,
+        damping=0.06,
+        ring_sec=2.6 * 2.0 ** (-(pitch - 60) / 18.0),
+        pluck_at=0.11,
+        brightness_hz=2600.0 + 2200.0 * velocity,
+    )
+    nail = burst(samples, 1800.0, 5200.0, 0.006, rng)
+    tone = string / np.float32(np.abs(string).max() + 1e-9) + np.float32(0.10) * nail
+    return tone * envelope(samples, 0.0025, held_sec, 0.4)
+
+
+def ukulele(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:
+    """Return a small nylon string on a small box: short, woody, no lows."""
+    samples = sample_count(held_sec + 0.25)
+    string = _string(
+        frequency_of(pitch),
+        samples,
+        rng,
+        damping=0.13 - 0.03 * velocity,
+        ring_sec=1.3 * 2.0 ** (-(pitch - 60) / 18.0),
+        pluck_at=0.35,
+        brightness_hz=1500.0 + 1500.0 * velocity,
+    )
+    body = partial_bank([240.0, 410.0, 690.0], [0.4, 0.5, 0.3], [0.03, 0.03, 0.02], samples)
+    tone = string / np.float32(np.abs(string).max() + 1e-9) + np.float32(0.14) * body
+    return tone * envelope(samples, 0.003, held_sec, 0.09)
+
+
+def muted_guitar(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:
+    """Return an electric guitar under the palm: a tenth of a second of tone."""
+    held_sec = min(held_sec, 0.16)
+    samples = sample_count(held_sec + 0.12)
+    string = _string(
+        frequency_of(pitch),
+        samples,
+        rng,
+        damping=0.18,
+        ring_sec=0.45,
+        pluck_at=0.25,
+        brightness_hz=1000.0 + 900.0 * velocity,
+    )
+    tone = string / np.float32(np.abs(string).max() + 1e-9)
+    return tone * envelope(samples, 0.003, held_sec, 0.05)
+
+
+def clavinet(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:
+    """Return a struck string by a hard pickup: nasal, funky, stopped at once by its yarn."""
+    samples = sample_count(held_sec + 0.08)
+    string = _string(
+        frequency_of(pitch),
+        samples,
+        rng,
+        damping=0.05,
+        ring_sec=2.2 * 2.0 ** (-(pitch - 60) / 18.0),
+        pluck_at=0.14,
+        brightness_hz=2200.0 + 2600.0 * velocity,
+    )
+    tone = np.tanh(np.float32(1.8 / (np.abs(string).max() + 1e-9)) * string)
+    return as_samples(tone * envelope(samples, 0.0025, held_sec, 0.025))
+
+
 def bass_guitar(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:
     """Return a round finger bass: few harmonics, enough second and third for small speakers."""
     samples = sample_count(held_sec + 0.12)
@@ -142,7 +208,7 @@ def upright_bass(pitch: int, held_sec: float, velocity: float, rng: np.random.Ge
         1.0 / number**0.9,
         samples,
     )
-    finger = band_noise(samples, 200.0, 1200.0, rng) * np.exp(-times(samples) / 0.015)
+    finger = burst(samples, 200.0, 1200.0, 0.015, rng)
     plucked = tone + np.float32(0.04) * finger
     return as_samples(plucked * envelope(samples, 0.009, held_sec, 0.07))
 

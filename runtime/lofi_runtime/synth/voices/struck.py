@@ -1,4 +1,4 @@
-"""Struck metal and wood, and the pulse wave of an old console."""
+"""Struck metal and wood."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ _BARS: dict[str, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], 
     "bells": ((1.0, 2.76, 5.40, 8.93), (1.0, 0.35, 0.12, 0.05), (1.7, 0.7, 0.25, 0.1), 1.0),
     "music box": ((1.0, 2.0, 3.01, 6.2), (1.0, 0.22, 0.2, 0.12), (0.9, 0.45, 0.2, 0.06), 0.8),
     "vibraphone": ((1.0, 4.0, 10.0), (1.0, 0.25, 0.04), (2.4, 0.8, 0.1), 0.7),
+    "celesta": ((1.0, 2.0, 4.07, 8.2), (1.0, 0.3, 0.16, 0.04), (1.0, 0.5, 0.2, 0.06), 0.6),
+    "marimba": ((1.0, 3.93, 9.6), (1.0, 0.3, 0.06), (0.38, 0.10, 0.03), 0.2),
+    "steel drums": (
+        (1.0, 1.004, 2.0, 2.01, 3.02, 4.08),
+        (1.0, 0.6, 0.8, 0.45, 0.4, 0.22),
+        (0.55, 0.5, 0.42, 0.36, 0.25, 0.15),
+        0.35,
+    ),
     "kalimba": ((1.0, 2.0, 5.4, 8.1), (1.0, 0.12, 0.10, 0.04), (0.55, 0.3, 0.06, 0.03), 0.4),
 }
 
@@ -47,16 +55,3 @@ def bar_voice(name: str) -> Voice:
 
 
 BAR_NAMES = tuple(_BARS)
-
-
-def chiptune_lead(
-    pitch: int, held_sec: float, velocity: float, rng: np.random.Generator
-) -> Samples:
-    """Return a quarter-width pulse, band-limited, with a console's stepless decay."""
-    samples = sample_count(held_sec + 0.06)
-    frequency = frequency_of(pitch)
-    number = np.arange(1, 1 + int(np.clip(9000.0 / frequency, 3, 24)))
-    amplitudes = np.abs(np.sin(np.pi * number * 0.25)) / number
-    amplitudes = amplitudes / (1.0 + (number * frequency / 3500.0) ** 2)
-    tone = partial_bank(number * frequency, amplitudes, 1.2, samples)
-    return tone * envelope(samples, 0.003, held_sec, 0.02, sustain=0.6)

@@ -1,4 +1,4 @@
-"""Winds and voices: harmonics under breath, vibrato that comes late, vowels."""
+"""Winds, bowed solo strings and a hum: harmonics under breath or bow, vibrato that comes late."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from lofi_runtime.synth.voices.common import (
     Samples,
     Voice,
+    as_samples,
     band_noise,
     envelope,
     frequency_of,
@@ -16,6 +17,8 @@ from lofi_runtime.synth.voices.common import (
     sample_count,
     vibrato_phase,
 )
+
+_DESK_CENTS = 9.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Wind:
         vibrato_cents: depth once it has come in.
         vibrato_hz: rate.
         scoop_cents: how far below the note it starts.
+        desks: how many play it together; more than one is a stereo section.
     """
 
     formants: tuple[tuple[float, float, float], ...]
@@ -41,6 +45,7 @@ class Wind:
     vibrato_cents: float
     vibrato_hz: float
     scoop_cents: float
+    desks: int = 1
 
 
 _WINDS = {
@@ -54,9 +59,16 @@ _WINDS = {
     "humming": Wind(
         ((270.0, 160.0, 2.0), (950.0, 300.0, 0.3)), 1.9, 0.0, 0.03, 0.09, 16.0, 5.1, 30.0
     ),
-    "chopped vocals": Wind(
-        ((720.0, 200.0, 2.2), (1150.0, 240.0, 1.4), (2700.0, 500.0, 0.5)),
-        *(1.2, 0.0, 0.05, 0.025, 10.0, 5.6, 60.0),
+    "horn section": Wind(
+        ((900.0, 500.0, 0.9), (1600.0, 600.0, 0.7)), 1.15, 0.0, 0.03, 0.035, 6.0, 5.0, 40.0, 3
+    ),
+    "violin": Wind(
+        ((460.0, 180.0, 0.9), (1000.0, 400.0, 0.8), (2700.0, 900.0, 0.6)),
+        *(1.05, 0.0, 0.035, 0.09, 19.0, 5.8, 18.0),
+    ),
+    "cello": Wind(
+        ((240.0, 110.0, 0.9), (600.0, 250.0, 0.7), (1500.0, 600.0, 0.45)),
+        *(1.05, 0.0, 0.03, 0.1, 17.0, 5.3, 18.0),
     ),
 }
 
@@ -73,15 +85,27 @@ def _play(
     for centre_hz, width_hz, gain in wind.formants:
         resonance += gain * np.exp(-(((partials_hz - centre_hz) / width_hz) ** 2))
     soft = np.exp(-(partials_hz - frequency) / (1200.0 + 2400.0 * velocity))
-    turning = vibrato_phase(
-        frequency, samples, wind.vibrato_hz, wind.vibrato_cents, 0.45, wind.scoop_cents
-    )
-    tone = harmonics(turning, amplitude * resonance * soft)
-    tone /= np.float32(np.sqrt(np.mean(tone * tone)) + 1e-9)
+    levels = amplitude * resonance * soft
+    desks = []
+    for desk in range(wind.desks):
+        apart = (desk - 0.5 * (wind.desks - 1)) * _DESK_CENTS
+        turning = vibrato_phase(
+            frequency * 2.0 ** (apart / 1200.0),
+            samples,
+            wind.vibrato_hz + 0.3 * desk,
+            wind.vibrato_cents,
+            0.45,
+            wind.scoop_cents + 12.0 * desk,
+        )
+        desks.append(harmonics(turning, levels))
+    tone = desks[0]
+    if wind.desks > 1:
+        tone = np.stack([desks[0] + 0.6 * desks[1], desks[-1] + 0.6 * desks[1]])
+    tone = tone / np.float32(np.sqrt(np.mean(tone * tone)) + 1e-9)
     breath = band_noise(samples, 0.8 * frequency, 4.0 * frequency, rng)
     attack_sec = min(wind.attack_sec * (1.5 - 0.6 * velocity), 0.4 * held_sec)
     shape = envelope(samples, attack_sec, held_sec, 0.06, sustain=0.85)
-    return (tone + np.float32(wind.breath) * breath) * shape
+    return as_samples((tone + np.float32(wind.breath) * breath) * shape)
 
 
 def wind_voice(name: str) -> Voice:

@@ -1,0 +1,1 @@
+"""`lofi-recipe data`: one file a verb, registered in `app`."""

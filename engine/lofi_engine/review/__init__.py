@@ -1,0 +1,1 @@
+"""Human review: a page on this machine to hear, tag, score and accept tracks."""
