@@ -21,7 +21,7 @@ $(VENV)/.engine: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.engine
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,test,lint]'
 	@touch $@
 
 demo: $(VENV)/.engine

@@ -1,4 +1,6 @@
-"""Writes docs/cli.md, docs/recipe.md and docs/protocol.md from the programs and the schemas.
+"""Writes the pages of docs/ that say what the programs, the schemas and the styles say.
+
+These are cli.md, recipe.md, protocol.md and STYLE_TAGS.md.
 
 `--check` compares instead of writing.
 
@@ -17,8 +19,11 @@ import typer
 from typer.testing import CliRunner
 
 from lofi_engine.cli.main import app as recipe_app
+from lofi_engine.styles.reference import style_reference
 from lofi_runtime.cli import app as runtime_app
 from lofi_runtime.shared_data import shared_folder
+from lofi_runtime.styles.taxonomy import load_styles
+from lofi_runtime.styles.vocabulary import load_vocabulary
 
 DOCS = Path(__file__).parent
 
@@ -148,7 +153,17 @@ def _fields(schema: dict[str, Any], node: dict[str, Any], title: str) -> list[st
     return ["", f"| {title} | value | default | meaning |", "|---|---|---|---|", *rows]
 
 
-PAGES = {"cli.md": cli_page, "recipe.md": recipe_page, "protocol.md": protocol_page}
+def style_page() -> str:
+    """List every style and every tag."""
+    return style_reference(load_styles(), load_vocabulary())
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "recipe.md": recipe_page,
+    "protocol.md": protocol_page,
+    "STYLE_TAGS.md": style_page,
+}
 
 
 def main(arguments: list[str]) -> int:

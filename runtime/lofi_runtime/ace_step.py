@@ -33,6 +33,7 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 TEXT, ENCODER = "text_encoder.onnx", "transformer_encoder.onnx"
+_AGAIN = "pull it again"
 PLAIN: Mapping[str, Floats] = {}
 WEAK: Mapping[str, Floats] = {QUERY_SCALE_INPUT: np.array([QUERY_SCALE], np.float32)}
 
@@ -256,7 +257,7 @@ class AceStepBackend:
         try:
             return TextTokenizer(self._text_of(file), max_tokens=self._config.max_text_tokens)
         except ValueError as error:
-            raise BackendError(f"{self._bundle.path(file)}: {error}") from error
+            raise BackendError(f"{self._bundle.path(file)}: {error}", hint=_AGAIN) from error
 
     @cached_property
     def _lyric_tokenizer(self) -> LyricTokenizer | None:
@@ -266,11 +267,12 @@ class AceStepBackend:
         try:
             return LyricTokenizer(self._text_of(LYRIC_VOCABULARY))
         except ValueError as error:
-            raise BackendError(f"{self._bundle.path(LYRIC_VOCABULARY)}: {error}") from error
+            path = self._bundle.path(LYRIC_VOCABULARY)
+            raise BackendError(f"{path}: {error}", hint=_AGAIN) from error
 
     def _text_of(self, file: str) -> str:
         path = self._bundle.path(file)
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise BackendError(f"{path}: unreadable ({error})", hint="pull it again") from error
+            raise BackendError(f"{path}: unreadable ({error})", hint=_AGAIN) from error

@@ -137,8 +137,8 @@ class Sessions:
             file: the graph's name in the bundle.
             inputs: what the graph must be given, in its order.
             optional: by name, what is given instead of a default.
-            outputs: the outputs wanted, by name; None: all. It saves no time: ONNX Runtime 1.32
-                computes every node all the same.
+            outputs: the outputs wanted, by name; None: all. It saves no time: ONNX Runtime computes
+                every node all the same.
 
         Returns:
             The outputs, in the order of `outputs` or, without it, of the graph.
@@ -158,9 +158,7 @@ class Sessions:
                 hint=NOT_OURS,
             )
         try:
-            answers: list[npt.NDArray[np.float32]] = graph.session.run(
-                list(wanted), feeds, None if outputs is None else _partial_run()
-            )
+            answers: list[npt.NDArray[np.float32]] = graph.session.run(list(wanted), feeds)
         except _failures() as error:
             shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
             raise BackendError(f"{file} failed on {shapes}: {_first_line(error)}") from error
@@ -253,15 +251,6 @@ def _check_numbers(file: str, name: str, answer: Array) -> None:
             f"{file}: {name!r} holds values that are not numbers",
             hint="try another variant of the model; this one may overflow on this machine",
         )
-
-
-def _partial_run() -> Any:
-    """Make the options that leave out whatever the wanted outputs do not need."""
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.only_execute_path_to_fetches = True
-    return options
 
 
 def _failures() -> tuple[type[Exception], ...]:

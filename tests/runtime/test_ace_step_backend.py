@@ -173,6 +173,18 @@ def test_a_graph_that_cannot_be_loaded_is_named(folder, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("file", ["tokenizer.json", "lyric_vocabulary.json"])
+@pytest.mark.parametrize("content", [b"{}", b"\xff\xfe"])
+def test_a_tokenizer_that_is_none_is_named_with_what_to_do(folder, tmp_path, file, content):
+    broken = shutil.copytree(folder, tmp_path / NAME)
+    (broken / file).write_bytes(content)
+    config = open_bundle(folder).config
+    backend = AceStepBackend(Bundle(broken, None, False, stated_config=config), threads=1)
+    with pytest.raises(BackendError, match=rf"{NAME}/{file}: .* - pull it again") as error:
+        sound(backend, lyrics="la")
+    assert "\n" not in str(error.value)
+
+
 def test_a_graph_that_fails_names_its_inputs(folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / NAME)
     shutil.copy(folder / "vocoder.onnx", broken / "dcae_decoder.onnx")

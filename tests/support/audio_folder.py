@@ -24,7 +24,7 @@ LIMITS: Mapping[str, Any] = {
 
 NOT_BY_NAME = (
     "not an audio file by its name (audio is "
-    "wav, flac, mp3, ogg, oga, opus, aiff, aif, aifc, caf, w64, rf64, au)"
+    "wav, flac, mp3, m4a, ogg, oga, opus, aiff, aif, aifc, caf, w64, rf64, au)"
 )
 
 REASONS: Mapping[str, str] = {

@@ -1,4 +1,4 @@
-"""The programs outside Python that tests drive: where they are, and what to do without them.
+"""The programs and optional packages that tests drive: where they are, what to do without them.
 
 An absent program skips its own tests, by name; under LOFI_REQUIRE_ALL=1 (CI) it fails them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ PROGRAMS = {
         "apt-get install lua-check",
     ),
     "chromium": (Path("/usr/bin/chromium"), "apt-get install chromium"),
+    "datasets": (
+        Path(sysconfig.get_path("purelib")) / "datasets",
+        "pip install 'lofi-recipe[datasets]'",
+    ),
 }
 """By name: where it is looked for, and how to install it."""
 

@@ -35,10 +35,11 @@ TRAINING = Training(
     checkpoint_every=2,
     sample_every=6,
     timestep_shift=3.0,
-    sampling=Sampling("style"),
+    sampling=Sampling("style", shuffle_tags=True, recaption_share=0.3),
     condition_dropout=ConditionDropout(0.15, 0.15, 0.5),
 )
 TEXT_WIDTH = 64
+OTHER_TEXTS = ("caption/analysis", "shuffle/0")
 STYLES = ("CORE-01", "SEASON-06")
 
 
@@ -77,7 +78,11 @@ def write_encoded(
     for number, split in enumerate(splits):
         made = features(number, **shape)
         shard = f"shards/track-{number}.safetensors"
-        write_shard(folder / shard, made)
+        others = {
+            name: features(100 + number + place, tokens=2).text_states
+            for place, name in enumerate(OTHER_TEXTS)
+        }
+        write_shard(folder / shard, made, other_states=others)
         tracks.append(
             EncodedTrack(
                 track=f"track-{number}",
@@ -86,6 +91,7 @@ def write_encoded(
                 tokens=len(made.text_states),
                 split=split,
                 style_ids=(STYLES[number % 2],),
+                other_texts=OTHER_TEXTS,
             )
         )
     write_index(folder, tracks)
@@ -104,7 +110,7 @@ def make_trainer(
     sampler = Sampler(
         encoded,
         tracks,
-        by=settings.sampling.by,
+        sampling=settings.sampling,
         window_frames=8,
         speaker_width=base.speaker_width,
         dropout=settings.condition_dropout,

@@ -1,4 +1,4 @@
-"""Brings any source to what the dataset holds: 48 kHz, stereo, one peak."""
+"""Brings any source to what the dataset holds: 48 kHz, stereo, one peak or one loudness."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _PLACES = {"L": (1.0, 0.0), "R": (0.0, 1.0), "C": (_HALF_POWER, _HALF_POWER), "L
 _PLACES |= {"Ls": (_HALF_POWER, 0.0), "Rs": (0.0, _HALF_POWER)}
 _PLACES |= {"Lb": (_HALF_POWER, 0.0), "Rb": (0.0, _HALF_POWER), "Cs": (0.5, 0.5)}
 _WAV_ORDER = {
+    1: "C",
+    2: "L R",
     3: "L R C",
     4: "L R Ls Rs",
     5: "L R C Ls Rs",
@@ -28,6 +30,8 @@ _WAV_ORDER = {
 }
 # Xiph's order, for Vorbis and Opus (Vorbis I specification, section 4.3.9).
 _XIPH_ORDER = {
+    1: "C",
+    2: "L R",
     3: "L C R",
     4: "L R Ls Rs",
     5: "L C R Ls Rs",
@@ -38,19 +42,42 @@ _XIPH_ORDER = {
 
 
 def to_stereo(decoded: Decoded) -> Samples:
-    """Give (2, samples): mono on both sides, surround folded down; more than 8 are averaged."""
+    """Give (2, samples): mono on both sides, more channels folded down as `fold` does."""
+    return both_sides(fold(decoded))
+
+
+def fold(decoded: Decoded) -> Samples:
+    """Give (1, samples) for mono and (2, samples) for all else: work on mono costs half.
+
+    Surround is folded down by the places its container or format gives the channels; where
+    neither says (9 channels and more), their mean is on both sides.
+    """
     import numpy as np
 
     samples, channels = decoded.samples, decoded.channels
-    if channels == 2:
+    if channels <= 2:
         return samples
-    if channels == 1:
-        return np.repeat(samples, 2, axis=0)
-    orders = _XIPH_ORDER if decoded.subtype in ("VORBIS", "OPUS") else _WAV_ORDER
-    if channels not in orders:
-        return np.repeat(samples.mean(axis=0, keepdims=True), 2, axis=0)
-    gains = np.array([_PLACES[place] for place in orders[channels].split()], dtype=np.float32)
+    places = channel_places(decoded)
+    if not places:
+        mean: Samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
+        return mean
+    gains = np.array([_PLACES[place] for place in places], dtype=np.float32)
     return np.ascontiguousarray(gains.T @ samples)
+
+
+def channel_places(decoded: Decoded) -> tuple[str, ...]:
+    """Give each channel's place; empty where nobody says."""
+    if decoded.layout:
+        return decoded.layout
+    orders = _XIPH_ORDER if decoded.subtype in ("VORBIS", "OPUS") else _WAV_ORDER
+    return tuple(orders.get(decoded.channels, "").split())
+
+
+def both_sides(samples: Samples) -> Samples:
+    """Give (2, samples) of one channel or two."""
+    import numpy as np
+
+    return samples if len(samples) == 2 else np.repeat(samples, 2, axis=0)
 
 
 def without_offset(samples: Samples) -> Samples:
@@ -74,7 +101,36 @@ def to_peak(samples: Samples, peak_dbfs: float) -> Samples:
     """
     import numpy as np
 
-    peak = float(np.abs(samples).max())
+    peak = max(float(samples.max()), -float(samples.min()))
     if peak == 0:
         raise ValueError("a track of zeros has no peak")
     return samples * np.float32(10 ** (peak_dbfs / 20) / peak)
+
+
+def to_loudness(samples: Samples, loudness_lufs: float, peak_dbfs: float) -> tuple[Samples, float]:
+    """Scale to a loudness, or as near to it as the peaks between the samples allow.
+
+    Nothing is limited or compressed: what a track loses to a limiter, a model would learn to lose.
+
+    Args:
+        samples: (1 or 2, samples) at 48 kHz.
+        loudness_lufs: what is asked for.
+        peak_dbfs: what no true peak may exceed.
+
+    Returns:
+        The samples, and the loudness they have.
+
+    Raises:
+        ValueError: it is too quiet to have a loudness.
+    """
+    import numpy as np
+
+    from lofi_engine.audio.levels import FLOOR_LUFS, decibels, integrated_loudness
+    from lofi_engine.audio.peaks import true_peak
+
+    found_lufs = integrated_loudness(samples, SAMPLE_RATE)
+    if found_lufs <= FLOOR_LUFS:
+        raise ValueError("a track under -70 LUFS has no loudness")
+    room_db = peak_dbfs - decibels(true_peak(samples, SAMPLE_RATE).amplitude)
+    gain_db = min(loudness_lufs - found_lufs, room_db)
+    return samples * np.float32(10 ** (gain_db / 20)), found_lufs + gain_db

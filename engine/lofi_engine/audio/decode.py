@@ -1,41 +1,32 @@
 """Decodes an audio file in full: the one test of soundness everything else trusts.
 
-Formats are libsndfile's: WAV, FLAC, MP3, Ogg Vorbis, Opus, AIFF, CAF and kin; no ffmpeg. A header
-is never believed: what counts is what decodes. libsndfile is C code fed with strangers' files, so
-whoever decodes many of them does so in a child process (`lofi_engine.data.workers`).
+A header is never believed: what counts is what decodes. Decoders are C code fed with strangers'
+files, so whoever decodes many of them does so in a child process (`lofi_engine.data.workers`).
 """
 
 from __future__ import annotations
 
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lofi_engine.errors import StageError
+from lofi_engine.audio.reader import LOSSLESS, Reader, open_reader
+from lofi_engine.audio.reader import DecodeError as DecodeError
+from lofi_engine.audio.window import LevelMeter
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 AUDIO_SUFFIXES = (
-    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc"),
+    *(".wav", ".flac", ".mp3", ".m4a", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc"),
     *(".caf", ".w64", ".rf64", ".au"),
 )
-"""File names that are opened as audio."""
+"""File names that are opened as audio. m4a needs the extra of that name."""
 
 SAMPLE_RATES = (8_000, 384_000)
 MAX_CHANNELS = 16
-_BLOCK_FRAMES = 65_536
-_LOSSLESS = ("PCM_", "ALAC_", "FLOAT", "DOUBLE", "DWVW_")
-# The formats whose decoder drops what was cut off without a word; libsndfile's log tells.
-_CUT_SHORT = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+)\s*\(should be\s*(\d+)\)", re.MULTILINE)
-_UNKNOWN_SIZE = 0x7FFF0000  # a stream's header says 0 or about 2**31 or 2**32: it never knew
-
-
-class DecodeError(StageError):
-    """A file is not audio that can be decoded in full; the message is the reason alone."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +37,10 @@ class Decoded:
         samples: float32 (channels, samples), at most as long as was asked for.
         sample_rate: of the file.
         duration_sec: of the whole file, kept or not.
-        format: libsndfile's name, e.g. "FLAC".
-        subtype: libsndfile's name, e.g. "PCM_16", "MPEG_LAYER_III".
+        format: the container, e.g. "FLAC".
+        subtype: the coding, e.g. "PCM_16", "MPEG_LAYER_III", "AAC".
+        layout: the channels' places where the container names them, see `convert.fold`.
+        start_sec: where in the file the samples begin.
     """
 
     samples: npt.NDArray[np.float32]
@@ -55,6 +48,8 @@ class Decoded:
     duration_sec: float
     format: str
     subtype: str
+    layout: tuple[str, ...] = ()
+    start_sec: float = 0.0
 
     @property
     def channels(self) -> int:
@@ -64,15 +59,17 @@ class Decoded:
     @property
     def lossy(self) -> bool:
         """Whether the coding loses anything."""
-        return not self.subtype.startswith(_LOSSLESS)
+        return not self.subtype.startswith(LOSSLESS)
 
 
-def decode(path: Path, *, keep_sec: float | None = None) -> Decoded:
-    """Decode a whole file and keep its beginning.
+def decode(path: Path, *, keep_sec: float | None = None, window: str = "start") -> Decoded:
+    """Decode a whole file and keep a part of it.
 
     Args:
         path: the file; a link to a file is followed.
         keep_sec: how much to keep; the rest is decoded, checked and dropped. None keeps all.
+        window: "start" keeps the beginning of a longer file; "best" its loudest steady stretch
+            (`LevelMeter.best_start`), for which it is decoded twice.
 
     Returns:
         The samples as they are in the file: no gain, no resampling.
@@ -80,24 +77,29 @@ def decode(path: Path, *, keep_sec: float | None = None) -> Decoded:
     Raises:
         DecodeError: not a file, empty, not audio, damaged, cut short, or holding NaN.
     """
-    import soundfile
-
     check_file(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check_header(file)
-            samples, frames = _read(file, keep_sec)
-            _check_whole(file, frames)
-            return Decoded(
-                samples=samples,
-                sample_rate=file.samplerate,
-                duration_sec=frames / file.samplerate,
-                format=file.format,
-                subtype=file.subtype,
-            )
-    except soundfile.LibsndfileError as error:
-        # Only the code's own text: the full message names the path.
-        raise DecodeError(f"no audio can be decoded from it ({_words(error)})") from error
+    with open_reader(path) as reader:
+        _check_header(reader)
+        meter = LevelMeter(reader.sample_rate) if window == "best" and keep_sec else None
+        keep = None if keep_sec is None else round(keep_sec * reader.sample_rate)
+        samples, frames = _read(reader, 0, keep, meter)
+        reader.check_whole(frames)
+    start = 0
+    if meter is not None and keep_sec is not None and keep is not None and frames > keep:
+        start = min(round(meter.best_start(keep_sec) * reader.sample_rate), frames - keep)
+    if start:
+        del samples  # two of them would be held otherwise
+        with open_reader(path) as reader:
+            samples, _ = _read(reader, start, keep, None)
+    return Decoded(
+        samples=samples,
+        sample_rate=reader.sample_rate,
+        duration_sec=frames / reader.sample_rate,
+        format=reader.format,
+        subtype=reader.subtype,
+        layout=reader.layout,
+        start_sec=start / reader.sample_rate,
+    )
 
 
 def check_file(path: Path) -> None:
@@ -118,63 +120,44 @@ def check_file(path: Path) -> None:
         raise DecodeError("empty file")
 
 
-def _check_header(file: Any) -> None:
+def _check_header(reader: Reader) -> None:
     lowest, highest = SAMPLE_RATES
-    if not lowest <= file.samplerate <= highest:
+    if not lowest <= reader.sample_rate <= highest:
         raise DecodeError(
-            f"sample rate {file.samplerate} Hz, from {lowest} to {highest} can be used"
+            f"sample rate {reader.sample_rate} Hz, from {lowest} to {highest} can be used"
         )
-    if not 1 <= file.channels <= MAX_CHANNELS:
-        raise DecodeError(f"{file.channels} channels, at most {MAX_CHANNELS} can be used")
+    if not 1 <= reader.channels <= MAX_CHANNELS:
+        raise DecodeError(f"{reader.channels} channels, at most {MAX_CHANNELS} can be used")
 
 
-def _read(file: Any, keep_sec: float | None) -> tuple[npt.NDArray[np.float32], int]:
+def _read(
+    reader: Reader, start: int, keep: int | None, meter: LevelMeter | None
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Decode all, keep (channels, samples) from `start`; give them and how many there were."""
     import numpy as np
-    import soundfile
 
-    keep = None if keep_sec is None else round(keep_sec * file.samplerate)
-    blocks: list[npt.NDArray[np.float32]] = []
+    kept: list[npt.NDArray[np.float32]] = []
     frames = 0
-    while True:
-        try:
-            block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            at_sec = frames / file.samplerate
-            raise DecodeError(
-                f"corrupt: decoding stops after {at_sec:.1f} s ({_words(error)})"
-            ) from error
-        if not len(block):
-            break
-        if not np.isfinite(block).all():
+    for block in reader.blocks():
+        if not _all_finite(block):
             raise DecodeError("holds NaN or infinite samples")
-        wanted = len(block) if keep is None else max(0, keep - frames)
-        if wanted:
-            blocks.append(block[:wanted])
+        if meter is not None:
+            meter.take(block)
+        first = max(0, start - frames)
+        last = len(block) if keep is None else min(len(block), start + keep - frames)
+        if first < last:
+            kept.append(block[first:last].T)
         frames += len(block)
-    if not blocks:
+    if not kept:
         raise DecodeError("no audio in it: 0 samples decode")
-    return np.ascontiguousarray(np.concatenate(blocks).T), frames
+    samples = np.empty((reader.channels, sum(block.shape[1] for block in kept)), np.float32)
+    np.concatenate(kept, axis=1, out=samples)
+    return samples, frames
 
 
-def _check_whole(file: Any, frames: int) -> None:
-    cut = _CUT_SHORT.search(file.extra_info)
-    if cut is not None:
-        promised, there = int(cut.group(1)), int(cut.group(2))
-        if there < promised < _UNKNOWN_SIZE:
-            raise DecodeError(f"cut short: {100 * there / promised:.0f} % of its samples are there")
-    # A lossy file's length is the decoder's count of its frames, good to a few of them.
-    slack = 0 if file.subtype.startswith(_LOSSLESS) else 0.1 * file.samplerate + 0.02 * frames
-    if frames + slack < file.frames < _UNKNOWN_SIZE:
-        raise DecodeError(
-            f"cut short: {frames / file.samplerate:.1f} of {file.frames / file.samplerate:.1f} s"
-            " decode"
-        )
+def _all_finite(block: npt.NDArray[np.float32]) -> bool:
+    import numpy as np
 
-
-def _words(error: Any) -> str:
-    # "File does not exist or is not a regular file (possibly a pipe?)" is libsndfile's answer to
-    # any .mp3 without MPEG frames.
-    text = str(error.error_string).strip().rstrip(".").removeprefix("Error : ")
-    if "possibly a pipe" in text or "System error" in text:
-        return "nothing in it is audio"
-    return text[:1].lower() + text[1:] if text else "unknown error"
+    # A sum is finite only where all are, or where it overflows; it is made sooner than each asked.
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(block.sum()) or np.isfinite(block).all())

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     Samples = npt.NDArray[np.float32]
     Fingerprint = npt.NDArray[np.uint8]
 
-VERSION = 1
-"""Raise it when the same sound would give another fingerprint."""
-
+# When the same sound would give another fingerprint, raise `WORK_VERSION` in data/prepare.py.
 FRAMES_PER_SEC = 10
 BANDS_PER_OCTAVE = 24
 BANDS = 72
@@ -66,8 +64,8 @@ def fingerprint(samples: Samples, sample_rate: int) -> Fingerprint:
         return np.zeros((0, BANDS), np.uint8)
     levels = 10 * np.log10(powers / np.float32(mean) + np.float32(_FLOOR))
     contrast = _less_around(_less_around(levels, _AROUND_BANDS, axis=1), _AROUND_FRAMES, axis=0)
-    steps = np.rint(contrast * _STEPS_PER_DB) + MIDDLE
-    return np.clip(steps, 0, 255).astype(np.uint8)
+    drawn: Fingerprint = np.clip(np.rint(contrast * _STEPS_PER_DB) + MIDDLE, 0, 255).astype("u1")
+    return drawn
 
 
 def _mono(samples: Samples, sample_rate: int) -> Samples:

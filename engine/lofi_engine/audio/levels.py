@@ -26,12 +26,25 @@ FLOOR_LUFS = -70.0
 _BLOCK_SEC = 0.4
 _CELLS_PER_SEC = 100
 _CELLS_AT_ONCE = 200
+_RUN = 1024
 _OFFSET_COUNTS_FROM = 1e-4  # -80 dBFS: less of an offset is below what counts as sound
 
 
 def decibels(amplitude: float) -> float:
     """Give an amplitude in dBFS, -120 at the least."""
     return max(FLOOR_DBFS, 20 * math.log10(amplitude)) if amplitude > 0 else FLOOR_DBFS
+
+
+def offsets(samples: Samples) -> Levels:
+    """Give each channel's mean, summed in runs so that single precision does not tell."""
+    import numpy as np
+
+    length = samples.shape[1]
+    whole = length // _RUN * _RUN
+    runs = samples[:, :whole].reshape(len(samples), -1, _RUN).sum(axis=2)
+    totals = runs.sum(axis=1, dtype=np.float64) + samples[:, whole:].sum(axis=1, dtype=np.float64)
+    means: Levels = totals / length
+    return means
 
 
 def frame_levels(samples: Samples, sample_rate: int, frame_sec: float = FRAME_SEC) -> Levels:
@@ -50,8 +63,7 @@ def frame_levels(samples: Samples, sample_rate: int, frame_sec: float = FRAME_SE
     frame = min(max(1, round(frame_sec * sample_rate)), samples.shape[1])
     count = samples.shape[1] // frame
     powers = np.zeros(count)
-    for channel in samples:
-        mean = channel.mean(dtype=np.float64)
+    for channel, mean in zip(samples, offsets(samples), strict=True):
         framed = channel[: count * frame].reshape(count, frame)
         if abs(mean) > _OFFSET_COUNTS_FROM:
             framed = framed - np.float32(mean)
@@ -100,16 +112,17 @@ def integrated_loudness(samples: Samples, sample_rate: int) -> float:
     cell = round(sample_rate / _CELLS_PER_SEC)
     rate = sample_rate / cell
     least = math.ceil(_BLOCK_SEC * rate)
-    envelopes = [_weighted_cells(channel, sample_rate, cell, least) for channel in samples]
-    both_sides = np.stack(envelopes * (3 - len(envelopes)), axis=1)
+    powers = sum(_weighted_powers(channel, sample_rate, cell) for channel in samples)
+    envelope = np.sqrt(powers * (3 - len(samples)))  # both sides weigh the same: one will do
+    envelope = np.pad(envelope, (0, max(0, least - len(envelope))))
     gate = pyloudnorm.Meter(rate, filter_class="custom", block_size=_BLOCK_SEC)
     with np.errstate(all="ignore"):  # silence, which is answered below
-        loudness = float(gate.integrated_loudness(both_sides))
+        loudness = float(gate.integrated_loudness(envelope))
     return max(FLOOR_LUFS, loudness) if math.isfinite(loudness) else FLOOR_LUFS
 
 
-def _weighted_cells(channel: Samples, sample_rate: int, cell: int, least: int) -> Levels:
-    """Give the weighted RMS of each cell, in pieces that stay in the cache."""
+def _weighted_powers(channel: Samples, sample_rate: int, cell: int) -> Levels:
+    """Give the weighted mean square of each cell, in pieces that stay in the cache."""
     import numpy as np
     from scipy.signal import sosfilt
 
@@ -121,8 +134,7 @@ def _weighted_cells(channel: Samples, sample_rate: int, cell: int, least: int) -
         weighted, state = sosfilt(sections, piece, zi=state)
         whole = weighted[: len(weighted) // cell * cell].reshape(-1, cell)
         powers.append(np.einsum("ij,ij->i", whole, whole) / cell)
-    rms: Levels = np.sqrt(np.concatenate(powers))
-    return np.pad(rms, (0, max(0, least - len(rms))))
+    return np.concatenate(powers)
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lofi_engine.audio.levels import decibels, frame_levels, integrated_loudness, silence
-from lofi_engine.audio.peaks import clipped_share, true_peak
+from lofi_engine.audio.levels import decibels, frame_levels, integrated_loudness, offsets, silence
+from lofi_engine.audio.peaks import Tops, clipped_share, true_peak
 from lofi_engine.audio.spectrum import spectrum_facts
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Measured:
         crest_db: how far the peak stands above `rms_dbfs`; a sine's is 3.
         loudness_lufs: integrated, of the sound as stereo; -70 where it is too quiet to have one.
         noise_floor_dbfs: level of what is under everything, all the time.
-        bandwidth_hz: the highest frequency within 80 dB of the strongest one.
-        cutoff_db: how far the level falls within a kHz there.
+        bandwidth_hz: where the sound ends (`SpectrumFacts`).
+        cutoff_db: the largest fall of the spectrum in one step.
     """
 
     peak_dbfs: float
@@ -60,15 +60,16 @@ def measure(samples: Samples, sample_rate: int, heard: Samples | None = None) ->
     import numpy as np
 
     heard = samples if heard is None else heard
-    means = samples.mean(axis=1, dtype=np.float64)
-    peak_dbfs = decibels(max(float(samples.max()), -float(samples.min())))
+    means = offsets(samples)
+    tops = Tops(samples)
+    peak_dbfs = decibels(tops.peak)
     rms_dbfs, silent = silence(frame_levels(samples, sample_rate))
-    between = true_peak(samples, sample_rate)
+    between = true_peak(samples, sample_rate, tops)
     spectrum = spectrum_facts(heard, sample_rate)
     return Measured(
         peak_dbfs=round(peak_dbfs, 3),
         true_peak_dbfs=round(decibels(between.amplitude), 3),
-        clipped=round(clipped_share(samples), 7),
+        clipped=round(clipped_share(samples, tops), 7),
         clipped_between=round(between.over, 7),
         rms_dbfs=round(rms_dbfs, 3),
         silent=round(silent, 5),

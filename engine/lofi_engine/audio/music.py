@@ -1,4 +1,7 @@
-"""Finds tempo and key in a sound. Estimates: an octave off in tempo, a fifth in key, happen."""
+"""Finds tempo, key and brightness in a sound.
+
+Tempo and key are estimates: an octave off in tempo, a fifth in key, happen.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,14 @@ TEMPO_RANGE_BPM = (60, 120)
 _PRIOR_OCTAVES = 0.5
 _SHORTEST_SEC = 4.0  # the lowest octave's filters are longer than very short tracks
 
+DARK_BELOW_HZ = 900.0
+WARM_BELOW_HZ = 1_400.0
+BRIGHT_ABOVE_HZ = 1_900.0
+"""Spectral centroids below 11 kHz. Between warm and bright nothing is said: that is the middle of
+lofi, which is low-passed on purpose. A minute of white noise has 5,500, a piano alone some 700."""
+_CLEAR_KEY_FIT = 0.6  # correlation with the best profile
+_CLEAR_KEY_LEAD = 0.05  # and how far it is ahead of the second
+
 # How well each pitch class fits a key, tonic first: Krumhansl & Kessler 1982, as printed in
 # Krumhansl, Cognitive Foundations of Musical Pitch (1990), table 2.1.
 _PROFILES = {
@@ -35,14 +46,23 @@ class Music:
     Args:
         tempo_bpm: to one decimal; 0.0 where no beat was found.
         key: "A minor"; "" where no pitch was found.
+        key_is_clear: whether no other key fits about as well.
+        centroid_hz: where the spectrum's weight lies, to 1 Hz; 0.0 for silence.
     """
 
     tempo_bpm: float
     key: str
+    key_is_clear: bool = False
+    centroid_hz: float = 0.0
+
+    @property
+    def brightness(self) -> str:
+        """The centroid as a word: "dark", "warm", "bright", or "" in the middle."""
+        return brightness_word(self.centroid_hz)
 
 
 def analyse(decoded: Decoded, within_bpm: tuple[int, int] = TEMPO_RANGE_BPM) -> Music:
-    """Estimate tempo and key from the first minute, mixed to mono at 22.05 kHz.
+    """Estimate tempo, key and brightness from the first minute, mixed to mono at 22.05 kHz.
 
     Args:
         decoded: the track.
@@ -53,7 +73,8 @@ def analyse(decoded: Decoded, within_bpm: tuple[int, int] = TEMPO_RANGE_BPM) -> 
     sample_rate = decoded.sample_rate
     mixed = decoded.samples[:, : round(ANALYSIS_SEC * sample_rate)].mean(axis=0, keepdims=True)
     mono = resample(mixed, sample_rate, ANALYSIS_RATE)[0]
-    return Music(find_tempo(mono, within_bpm), find_key(mono))
+    key, is_clear = _best_key(mono)
+    return Music(find_tempo(mono, within_bpm), key, is_clear, find_centroid(mono))
 
 
 def find_tempo(
@@ -80,6 +101,43 @@ def find_key(mono: npt.NDArray[np.float32]) -> str:
 
     The chroma's correlation with the 24 key profiles (Krumhansl-Schmuckler).
     """
+    return _best_key(mono)[0]
+
+
+def find_centroid(mono: npt.NDArray[np.float32]) -> float:
+    """Give the spectral centroid in Hz of mono sound at 22.05 kHz, loud frames counting more.
+
+    The mean of librosa's centroid of each frame's magnitudes, weighted by the frame's energy, so
+    that pauses, which are all noise, do not brighten a track. 0.0 for silence.
+    """
+    import librosa
+    import numpy as np
+
+    spectrum = np.abs(librosa.stft(mono))
+    energy = np.square(spectrum).sum(axis=0)
+    if not np.isfinite(energy).all() or energy.sum() <= 0:
+        return 0.0
+    centroid = librosa.feature.spectral_centroid(S=spectrum, sr=ANALYSIS_RATE)[0]
+    return round(float(np.average(centroid, weights=energy)))
+
+
+def brightness_word(centroid_hz: float) -> str:
+    """Say a spectral centroid in a word: "dark", "warm", "bright", or "" in the middle.
+
+    Args:
+        centroid_hz: as `find_centroid` gives it; 0.0 is silence and gets no word.
+    """
+    if centroid_hz <= 0:
+        return ""
+    if centroid_hz < DARK_BELOW_HZ:
+        return "dark"
+    if centroid_hz < WARM_BELOW_HZ:
+        return "warm"
+    return "bright" if centroid_hz > BRIGHT_ABOVE_HZ else ""
+
+
+def _best_key(mono: npt.NDArray[np.float32]) -> tuple[str, bool]:
+    """Give the key that fits best, and whether it is clearly ahead of the others."""
     import librosa.feature
     import numpy as np
 
@@ -87,13 +145,15 @@ def find_key(mono: npt.NDArray[np.float32]) -> str:
         mono = np.pad(mono, (0, round(_SHORTEST_SEC * ANALYSIS_RATE) - len(mono)))
     chroma = librosa.feature.chroma_cqt(y=mono, sr=ANALYSIS_RATE, tuning=0.0).mean(axis=1)
     if not np.isfinite(chroma).all() or np.ptp(chroma) < 1e-6:
-        return ""
+        return "", False
     scores = {
         f"{PITCH_NAMES[tonic]} {mode}": float(np.corrcoef(np.roll(profile, tonic), chroma)[0, 1])
         for mode, profile in _PROFILES.items()
         for tonic in range(12)
     }
-    return max(scores, key=lambda key: (scores[key], key))
+    first, second = sorted(scores, key=lambda key: (scores[key], key), reverse=True)[:2]
+    lead = scores[first] - scores[second]
+    return first, scores[first] >= _CLEAR_KEY_FIT and lead >= _CLEAR_KEY_LEAD
 
 
 def fold_tempo(tempo_bpm: float, within_bpm: tuple[int, int]) -> float:

@@ -23,8 +23,9 @@ _STEPS_ARE_FINE_ABOVE = 0.1  # below, the steps of 16 bits are wider than the to
 _TAPS = 24
 _KAISER_BETA = 7.0
 _ROW = 32
-_COARSE = 8  # rows whose largest sample is looked at together
-_ROWS_AT_ONCE = 256  # coarse ones: what is made of them stays in the cache
+_COARSE = 8
+_STRETCH = _ROW * _COARSE
+_ROWS_AT_ONCE = 256  # stretches: what is made of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,34 @@ class TruePeak:
     over: float
 
 
-def clipped_share(samples: Samples) -> float:
+class Tops:
+    """The highest and the lowest sample of every short stretch, looked up once for all.
+
+    Args:
+        samples: (channels, samples).
+    """
+
+    def __init__(self, samples: Samples) -> None:
+        import numpy as np
+
+        length = samples.shape[1]
+        self.rows = -(-length // _STRETCH)
+        whole = length // _STRETCH
+        shape = (len(samples), self.rows)
+        self.highs, self.lows = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        framed = samples[:, : whole * _STRETCH].reshape(len(samples), whole, _STRETCH)
+        self.highs[:, :whole], self.lows[:, :whole] = framed.max(axis=2), framed.min(axis=2)
+        if whole < self.rows:
+            rest = samples[:, whole * _STRETCH :]
+            self.highs[:, whole], self.lows[:, whole] = rest.max(axis=1), rest.min(axis=1)
+
+    @property
+    def peak(self) -> float:
+        """The largest absolute sample."""
+        return max(float(self.highs.max()), -float(self.lows.min()))
+
+
+def clipped_share(samples: Samples, tops: Tops | None = None) -> float:
     """Give the share of samples in flat tops, 0 to 1.
 
     A flat top is three or more neighbours at full scale or above it, or six or more at the
@@ -49,10 +77,12 @@ def clipped_share(samples: Samples) -> float:
 
     Args:
         samples: (channels, samples).
+        tops: of the samples, where they are known.
     """
+    tops = tops or Tops(samples)
     clipped = 0
-    for channel in samples:
-        highest, lowest = float(channel.max()), float(channel.min())
+    for channel, highs, lows in zip(samples, tops.highs, tops.lows, strict=True):
+        highest, lowest = float(highs.max()), float(lows.min())
         for peak, sign in ((highest, 1), (-lowest, -1)):
             if peak >= FULL_SCALE:
                 level, shortest = FULL_SCALE, _FLAT_AT_FULL_SCALE
@@ -76,7 +106,7 @@ def _in_runs(flags: npt.NDArray[np.bool_], shortest: int) -> int:
     return int(lengths[lengths >= shortest].sum())
 
 
-def true_peak(samples: Samples, sample_rate: int) -> TruePeak:
+def true_peak(samples: Samples, sample_rate: int, tops: Tops | None = None) -> TruePeak:
     """Measure the peak between samples by ITU-R BS.1770-4, annex 2.
 
     Four times oversampled (twice from 96 kHz, not at all from 192, as the annex allows) by a
@@ -87,37 +117,37 @@ def true_peak(samples: Samples, sample_rate: int) -> TruePeak:
     Args:
         samples: (channels, samples).
         sample_rate: of the samples.
+        tops: of the samples, where they are known.
     """
+    tops = tops or Tops(samples)
     factor = 4 if sample_rate < 96_000 else 2 if sample_rate < 192_000 else 1
-    amplitude = max(float(samples.max()), -float(samples.min()))
+    amplitude = tops.peak
     if factor == 1 or amplitude == 0:
         return TruePeak(amplitude, 0.0)
     overs = 0
-    least = min(amplitude, 1.0)
-    for channel in samples:
-        highest, over = _between(channel, factor, least)
+    least = min(amplitude, 1.0) / _interpolator(factor)[1]
+    for channel, highs, lows in zip(samples, tops.highs, tops.lows, strict=True):
+        highest, over = _between(channel, factor, _reaching(highs, lows, least))
         amplitude = max(amplitude, highest)
         overs += over
     return TruePeak(amplitude, overs / (samples.size * (factor - 1)))
 
 
-def _between(channel: Samples, factor: int, least: float) -> tuple[float, int]:
-    """Give the largest value between samples, and how many are over 1, where `least` can be met."""
+def _between(channel: Samples, factor: int, rows: npt.NDArray[np.intp]) -> tuple[float, int]:
+    """Give the largest value between samples in these stretches, and how many are over 1."""
     import numpy as np
 
-    matrix, reach = _interpolator(factor)
-    stretch = _ROW * _COARSE
-    rows = -(-len(channel) // stretch)
+    matrix, _ = _interpolator(factor)
     before = _TAPS // 2 - 1
-    padded = np.zeros(rows * stretch + _TAPS - 1, np.float32)
+    padded = np.zeros(-(-len(channel) // _STRETCH) * _STRETCH + _TAPS - 1, np.float32)
     padded[before : before + len(channel)] = channel
-    wanted = _may_exceed(padded[before : before + rows * stretch].reshape(rows, -1), least / reach)
     step = padded.strides[0]
-    shape = (rows, _COARSE, _ROW + _TAPS - 1)
-    windows = np.lib.stride_tricks.as_strided(padded, shape, (stretch * step, _ROW * step, step))
+    shape = (len(padded) // _STRETCH, _COARSE, _ROW + _TAPS - 1)
+    strides = (_STRETCH * step, _ROW * step, step)
+    windows = np.lib.stride_tricks.as_strided(padded, shape, strides)
     highest, overs = 0.0, 0
-    for start in range(0, len(wanted), _ROWS_AT_ONCE):
-        taken = windows[wanted[start : start + _ROWS_AT_ONCE]].reshape(-1, shape[2])
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        taken = windows[rows[start : start + _ROWS_AT_ONCE]].reshape(-1, shape[2])
         between = taken @ matrix
         peak = max(float(between.max()), -float(between.min()))
         highest = max(highest, peak)
@@ -126,11 +156,11 @@ def _between(channel: Samples, factor: int, least: float) -> tuple[float, int]:
     return highest, overs
 
 
-def _may_exceed(stretches: Samples, level: float) -> npt.NDArray[np.intp]:
+def _reaching(highs: Samples, lows: Samples, level: float) -> npt.NDArray[np.intp]:
     """List the stretches that reach `level`, and their neighbours, into which the taps reach."""
     import numpy as np
 
-    loud = np.maximum(stretches.max(axis=1), -stretches.min(axis=1)) >= level
+    loud = np.maximum(highs, -lows) >= level
     near = loud.copy()
     near[1:] |= loud[:-1]
     near[:-1] |= loud[1:]

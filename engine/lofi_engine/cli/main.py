@@ -200,6 +200,50 @@ def _generate(
     )
 
 
+@_verb("styles", "lofi-recipe styles --search rainy")
+def _styles(
+    style_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="STYLE", help="Show these in full.")
+    ] = None,
+    search: Annotated[
+        str, typer.Option(metavar="WORDS", help="Only styles that fit every word.")
+    ] = "",
+    lint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROMPT|FILE",
+            help="Check a prompt's tags, or a file's, a prompt a line: unknown, contradictory.",
+        ),
+    ] = None,
+    render: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write a clip of each style and a page to hear them."),
+    ] = None,
+    lyrics_template: Annotated[
+        bool, typer.Option("--lyrics-template", help="Print the style's lyrics template.")
+    ] = False,
+    fill: Annotated[
+        bool, typer.Option("--fill", help="With --lyrics-template: put lines in its place.")
+    ] = False,
+    duration_sec: Annotated[int, typer.Option(min=5, max=600, help="Of a rendered clip.")] = 12,
+    seed: Annotated[int, typer.Option(help="For clips and lyrics; the same seed, the same.")] = 0,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="A styles folder of your own.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """List the styles, show one, search them, hear them, or check a prompt against their tags."""
+    from lofi_engine.cli import styles
+
+    if lint is not None:
+        return styles.run_lint(lint, folder=folder, as_json=as_json)
+    if render is not None:
+        return styles.run_render(render, style_ids or (), duration_sec=duration_sec, seed=seed)
+    if lyrics_template:
+        return styles.run_lyrics_templates(style_ids or (), fill=fill, seed=seed, folder=folder)
+    return styles.run_styles(style_ids or (), search=search, folder=folder, as_json=as_json)
+
+
 @_verb("doctor", "lofi-recipe doctor")
 def _doctor() -> int:
     """Check whether this machine can make models, and say what to do where it cannot."""

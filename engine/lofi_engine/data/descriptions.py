@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from lofi_runtime.atomic import read_json, write_json
 
 DESCRIPTIONS_NAME = "descriptions.json"
-DESCRIPTIONS_VERSION = 1
+DESCRIPTIONS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Description:
         style_ids: the main one first.
         duration_sec: of the finished audio.
         prompt_from: "sidecar", "synthesiser", "style" or "sound".
+        brightness: "dark", "warm" or "bright", as the spectral centroid says; "" in the middle.
+        captions: other ways to say the prompt, by the reference's names for them: "simplified",
+            "expanded", "descriptive", "synonyms", "use_cases", "analysis". Training draws one.
     """
 
     track: str
@@ -35,6 +38,8 @@ class Description:
     style_ids: tuple[str, ...]
     duration_sec: float
     prompt_from: str
+    brightness: str = ""
+    captions: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_descriptions(folder: Path, descriptions: Sequence[Description]) -> None:

@@ -15,6 +15,7 @@ from lofi_engine.data.matching import Ledger, Match, Place
 from lofi_engine.data.prepare import FileJob, Job, SynthJob
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Licenses, Quality, Source, Synth
+from lofi_runtime.errors import StyleError
 from lofi_runtime.styles.prompts import draw, expand_style
 from lofi_runtime.styles.taxonomy import Style, find_style
 
@@ -36,6 +37,7 @@ class Draft:
         style_ids: the main one first.
         sidecars: the texts beside it, by kind.
         entry: its ledger entry.
+        missing: whether it is no file at all, only an entry that means none.
     """
 
     source: str
@@ -47,15 +49,24 @@ class Draft:
     style_ids: tuple[str, ...] = ()
     sidecars: tuple[tuple[str, str], ...] = ()
     entry: Entry | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What drafts are held against."""
+    """What drafts are held against.
+
+    Args:
+        licenses: the recipe's.
+        quality: the recipe's.
+        styles: all there are, by id.
+        publish_license: what the model is to be published under, "" for not yet known.
+    """
 
     licenses: Licenses
     quality: Quality
     styles: Mapping[str, Style]
+    publish_license: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,14 @@ class _Folder:
     source: Source
     files: tuple[Found, ...]
     places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class _Book:
+    """A ledger and all its entries."""
+
+    ledger: Ledger
+    entries: tuple[Entry, ...]
 
 
 def draft_sources(
@@ -77,7 +96,7 @@ def draft_sources(
     """Draft everything the sources offer, in their order; files sorted by path.
 
     A ledger that several sources name is read once, and its entries are held against the files of
-    all of them.
+    all of them. Entries that mean no file come last, as missing.
 
     Args:
         home: the folder the recipe lies in.
@@ -87,13 +106,13 @@ def draft_sources(
         warn: told, once for each ledger, of entries that no file was found for.
 
     Raises:
-        StageError: a folder or a ledger is missing or wrong, or a style is unknown.
+        StageError: a folder or a ledger is missing or wrong, or a style to synthesise is unknown.
     """
     named = [home / source.ledger for source in sources if source.ledger is not None]
     ignored = frozenset(_true(path) for path in named)
     folders = {at: _walk(home, source, ignored) for at, source in enumerate(sources) if source.path}
     ledgers = _ledgers(home, folders.values())
-    for warning in filter(None, (ledger.warning() for ledger in ledgers.values())):
+    for warning in filter(None, (book.ledger.warning() for book in ledgers.values())):
         warn(warning)
     drafts: list[Draft] = []
     synthesised = 0
@@ -102,9 +121,28 @@ def draft_sources(
             drafts += draft_synth(seed, source.synth, policy, synthesised + 1)
             synthesised += source.synth.tracks
         elif at in folders:
-            ledger = ledgers[_true(home / source.ledger)] if source.ledger else None
+            ledger = ledgers[_true(home / source.ledger)].ledger if source.ledger else None
             drafts += _draft_folder(folders[at], ledger, policy)
+    for book in ledgers.values():
+        drafts += _draft_missing(book, policy)
     return drafts
+
+
+def _draft_missing(book: _Book, policy: Policy) -> Iterator[Draft]:
+    entries = {entry.filename: entry for entry in book.entries}
+    for filename in book.ledger.unused:
+        entry = entries[filename]
+        yield Draft(
+            source=filename,
+            stem="",
+            terms=judge(entry, policy.licenses, book.ledger.name, policy.publish_license),
+            job=None,
+            sha256="",
+            refusals=(f"{book.ledger.name} has an entry for it, and no file is meant by it",),
+            style_ids=entry.style_ids,
+            entry=entry,
+            missing=True,
+        )
 
 
 def _walk(home: Path, source: Source, ignored: frozenset[Path]) -> _Folder:
@@ -123,7 +161,7 @@ def _walk(home: Path, source: Source, ignored: frozenset[Path]) -> _Folder:
     return _Folder(source, files, places)
 
 
-def _ledgers(home: Path, folders: Iterable[_Folder]) -> Mapping[Path, Ledger]:
+def _ledgers(home: Path, folders: Iterable[_Folder]) -> Mapping[Path, _Book]:
     """Read each ledger once; give them by where they truly lie, however they are written."""
     written: dict[Path, Path] = {}
     places: dict[Path, list[Place]] = {}
@@ -132,7 +170,11 @@ def _ledgers(home: Path, folders: Iterable[_Folder]) -> Mapping[Path, Ledger]:
             path = Path(os.path.abspath(home / folder.source.ledger))  # noqa: PTH100
             written.setdefault(_true(path), path)
             places.setdefault(_true(path), []).extend(folder.places)
-    return {true: Ledger(path, read_ledger(path), places[true]) for true, path in written.items()}
+    entries = {true: read_ledger(path) for true, path in written.items()}
+    return {
+        true: _Book(Ledger(path, entries[true], places[true]), entries[true])
+        for true, path in written.items()
+    }
 
 
 def _true(path: Path) -> Path:
@@ -144,12 +186,11 @@ def _draft_folder(folder: _Folder, ledger: Ledger | None, policy: Policy) -> Ite
     for file, place in zip(folder.files, folder.places, strict=True):
         match = ledger.find(place) if ledger else Match()
         entry = match.entry
-        terms = judge(entry, policy.licenses, ledger_name)
+        terms = judge(entry, policy.licenses, ledger_name, policy.publish_license)
         style_ids = entry.style_ids if entry is not None else ()
-        for style_id in style_ids:
-            find_style(policy.styles, style_id, f"{ledger_name}: {file.relative}")
         sha256, trouble = _hash(file.path) if not file.refusal else ("", file.refusal)
-        refusals = tuple(reason for reason in (trouble, match.refusal or terms.refusal) if reason)
+        faults = (trouble, match.refusal or terms.refusal, *_unknown(style_ids, policy))
+        refusals = tuple(fault for fault in faults if fault)
         if file.refusal:  # what is no track needs no licence
             refusals = (file.refusal,)
         job = None
@@ -168,6 +209,14 @@ def _draft_folder(folder: _Folder, ledger: Ledger | None, policy: Policy) -> Ite
         )
 
 
+def _unknown(style_ids: Sequence[str], policy: Policy) -> Iterator[str]:
+    for style_id in style_ids:
+        try:
+            find_style(policy.styles, style_id)
+        except StyleError as error:
+            yield str(error)
+
+
 def draft_synth(seed: int, synth: Synth, policy: Policy, first: int) -> Iterator[Draft]:
     """Draft tracks to synthesise, the styles in turn.
 
@@ -181,7 +230,7 @@ def draft_synth(seed: int, synth: Synth, policy: Policy, first: int) -> Iterator
         StageError: an unknown style.
     """
     style_ids = synth.styles or tuple(policy.styles)
-    terms = judge(SYNTHESISED, policy.licenses)
+    terms = judge(SYNTHESISED, policy.licenses, publish_license=policy.publish_license)
     for number in range(first, first + synth.tracks):
         style = find_style(
             policy.styles, style_ids[(number - first) % len(style_ids)], "synth.styles"

@@ -76,6 +76,11 @@ def printable(path: Path | PurePosixPath) -> str:
     return path.as_posix().encode("utf-8", "backslashreplace").decode()
 
 
+def one_line(name: str) -> str:
+    """Write line breaks and other control characters of a name as escapes, for messages."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+
+
 def _files(folder: Path, label: str) -> tuple[list[Path], dict[Path, str]]:
     """Give every path, sorted, and of each subfolder that cannot be read, why."""
     unreadable: dict[Path, str] = {}
@@ -115,6 +120,8 @@ def _refusal(path: Path) -> str:
     # os.path, not pathlib: it answers False where a folder may be listed but not entered.
     if os.path.islink(path) and os.path.isdir(path):  # noqa: PTH112, PTH114
         return "a link to a folder, which is not followed"
+    if printable(Path(path.name)) != path.name:
+        return "its name is not UTF-8, which audio libraries cannot open; rename it"
     if _sidecar_stem(path) is not None:
         return "a sidecar without its track"
     if path.suffix.lower() not in AUDIO_SUFFIXES:

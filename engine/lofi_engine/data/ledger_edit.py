@@ -66,7 +66,7 @@ def update_entry(
             writer, or cannot be written; it is as it was.
     """
     real = Path(os.path.realpath(path))  # a rename onto a link would make it a file
-    with _locked(real, path.name):
+    with locked_ledger(path):
         for _ in range(_TRIES):
             before = _stamp(real, path.name)
             text, entry = _find(real, path.name, filename)
@@ -80,14 +80,21 @@ def update_entry(
 
 
 @contextlib.contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_SEC)
+def locked_ledger(path: Path) -> Iterator[None]:
+    """Keep every other writer away from a ledger; a hidden lock file stays beside it.
+
+    Raises:
+        LedgerError: another program holds it, or its folder cannot be written.
+    """
+    real = Path(os.path.realpath(path))
+    lock = FileLock(real.with_name(f".{real.name}.lock"), timeout=LOCK_TIMEOUT_SEC)
     try:
         lock.acquire()
     except Timeout:
-        raise LedgerError([f"ledger {name}: another program is writing it; try again"]) from None
+        told = f"ledger {path.name}: another program is writing it; try again"
+        raise LedgerError([told]) from None
     except OSError as error:
-        raise LedgerError([f"ledger {name}: cannot be written: {error.strerror}"]) from error
+        raise LedgerError([f"ledger {path.name}: cannot be written: {error.strerror}"]) from error
     try:
         yield
     finally:

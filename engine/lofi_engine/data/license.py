@@ -86,7 +86,8 @@ def judge(
 def _not_admitted(entry: Entry, license_name: str, policy: Licenses, ledger_name: str) -> list[str]:
     """Give what keeps a track out before its terms are looked into."""
     if license_name == UNKNOWN_LICENSE:
-        return [f"its licence is still '{UNKNOWN_LICENSE}' in {ledger_name or 'its ledger'}"]
+        place = ledger_name or "its ledger"
+        return [f"its licence is still '{UNKNOWN_LICENSE}' in {place} (source.license)"]
     if entry.review_accepted is False:
         when = f" on {entry.review_date}" if entry.review_date else ""
         return [f"a listener refused it{when} (review.accepted)"]

@@ -30,6 +30,11 @@ class Names:
         if not name or name.lower() in self._taken:
             digest = hashlib.sha256(source.encode("utf-8", "backslashreplace")).hexdigest()
             name = f"{name or 'track'}-{digest[:_HASH_LENGTH]}"
+        # Two folders called alike, each outside of the recipe's, give their files one source.
+        base, number = name, 1
+        while name.lower() in self._taken:
+            number += 1
+            name = f"{base}-{number}"
         self._taken.add(name.lower())
         return name
 

@@ -1,20 +1,28 @@
 """Turns one source into one finished track, or says why not. Runs in a child process.
 
-A finished unit is a folder holding `result.json` and, for a good track, its audio; it appears by a
-rename, so a kill leaves either all of it or nothing that looks done. Whatever a strange file makes
-a library raise refuses that file and no other; only the disk ends the run.
+A finished unit is a folder holding `result.json` and, for a good track, its audio and its
+fingerprint; it appears by a rename, so a kill leaves either all of it or nothing that looks done.
+Whatever a strange file makes a library raise refuses that file and no other; only the disk ends
+the run.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.audio.decode import Decoded, DecodeError, decode
+from lofi_engine.data.judging import (
+    OFFSET_REMOVED_ABOVE,
+    loudness_notes,
+    quality_faults,
+    source_notes,
+)
+from lofi_engine.data.score import quality_score
 from lofi_engine.data.size import size_fault
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Quality
@@ -25,14 +33,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 RESULT_NAME = "result.json"
-WORK_VERSION = 2
+FINGERPRINT_NAME = "fingerprint.npy"
+WORK_VERSION = 3
 """Raised when the same source and limits would leave another unit; part of curate's key."""
 
 _SCORE_KEYS = ("prompt", "lyrics", "tempo_bpm", "key", "moods", "instruments", "vocal_type", "seed")
 _PART_SUFFIX = ".part"
-_OFFSET_REMOVED_ABOVE = 0.005
-_RECODED_BELOW_HZ = 16_500
-_RECODED_FROM_KBPS = 256
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,9 @@ class Prepared:
         measurements: of the source, before any gain.
         notes: what a human should know.
         score: what the synthesiser says it played.
+        quality_score: how good the source measures, 0 to 100 (`lofi_engine.data.score`); 0 where
+            nothing could be measured.
+        score_parts: the points lost, by part.
     """
 
     reasons: tuple[str, ...] = ()
@@ -95,6 +104,22 @@ class Prepared:
     measurements: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     score: Mapping[str, Any] = field(default_factory=dict)
+    quality_score: float = 0.0
+    score_parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """What goes on from a source: (1 or 2, samples) at its own rate. The rest is let go."""
+
+    samples: npt.NDArray[np.float32]
+    sample_rate: int
+
+    @classmethod
+    def of(cls, decoded: Decoded) -> _Sound:
+        from lofi_engine.audio.convert import fold
+
+        return cls(fold(decoded), decoded.sample_rate)
 
 
 def job_key(job: Job) -> str:
@@ -110,6 +135,8 @@ def load_unit(folder: Path) -> Prepared | None:
         content = read_json(folder / RESULT_NAME)
         lists: dict[str, Any] = {key: tuple(content.pop(key)) for key in ("reasons", "notes")}
         result = Prepared(**lists, **content)
+        if result.file and not (folder / FINGERPRINT_NAME).is_file():
+            return None
         if result.file and hash_file(folder / result.file) != result.audio_sha256:
             return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -131,29 +158,29 @@ def prepare(job: Job, unit: Path) -> Prepared:
         OSError: the disk; a bad source raises nothing.
     """
     try:
-        decoded, result = _look(job)
+        sound, result = _look(job)
     except Exception as error:  # strangers' files through C libraries: anything can come
         return Prepared(reasons=(_unforeseen(error),))
-    return _leave(job, unit, decoded, result)
+    return _leave(job, unit, sound, result)
 
 
-def _look(job: Job) -> tuple[Decoded | None, Prepared]:
+def _look(job: Job) -> tuple[_Sound | None, Prepared]:
     """Read or synthesise the source and judge it; without sound where nothing is to be written."""
-    decoded, result = _read(job) if isinstance(job, FileJob) else _synthesise(job)
-    if decoded is None or result.reasons or (isinstance(job, FileJob) and not job.wanted):
+    sound, result = _read(job) if isinstance(job, FileJob) else _synthesise(job)
+    if sound is None or result.reasons or (isinstance(job, FileJob) and not job.wanted):
         return None, result
-    return decoded, result
+    return sound, result
 
 
-def _leave(job: Job, unit: Path, decoded: Decoded | None, result: Prepared) -> Prepared:
+def _leave(job: Job, unit: Path, sound: _Sound | None, result: Prepared) -> Prepared:
     """Write the unit beside its place and put it there."""
     from soundfile import LibsndfileError
 
     part = unit.with_name(f"{unit.name}{_PART_SUFFIX}{os.getpid()}")
     part.mkdir(parents=True)
     try:
-        if decoded is not None:
-            result = _finish(decoded, job.quality, part, result)
+        if sound is not None:
+            result = _finish(sound, job.quality, part, result)
         write_json(part / RESULT_NAME, asdict(result))
         shutil.rmtree(unit, ignore_errors=True)
         part.rename(unit)
@@ -173,27 +200,25 @@ def _unforeseen(error: Exception) -> str:
     return f"cannot be prepared ({type(error).__name__})"
 
 
-def _read(job: FileJob) -> tuple[Decoded | None, Prepared]:
+def _read(job: FileJob) -> tuple[_Sound | None, Prepared]:
     keep_sec = job.quality.max_duration_sec
     if too_much := size_fault(job.path, keep_sec):
         return None, Prepared(reasons=(too_much,))
     try:
-        decoded = decode(job.path, keep_sec=keep_sec)
+        decoded = decode(job.path, keep_sec=keep_sec, window=job.quality.window)
     except DecodeError as error:
         return None, Prepared(reasons=(error.message,))
-    measurements = _measure(decoded)
+    sound = _Sound.of(decoded)
+    measurements = _measure(decoded, sound)
     if decoded.lossy:
         from lofi_engine.audio.bitrate import bitrate_kbps
 
         measurements["bitrate_kbps"] = bitrate_kbps(job.path, decoded.duration_sec)
-    return decoded, Prepared(
-        reasons=tuple(quality_faults(measurements, job.quality)),
-        measurements=measurements,
-        notes=tuple(_notes(measurements, job.quality)),
-    )
+    notes = tuple(source_notes(measurements, decoded, job.quality))
+    return sound, _judged(measurements, job.quality, notes=notes)
 
 
-def _synthesise(job: SynthJob) -> tuple[Decoded, Prepared]:
+def _synthesise(job: SynthJob) -> tuple[_Sound, Prepared]:
     from lofi_runtime.backend import SAMPLE_RATE
     from lofi_runtime.synth import compose, describe, render
 
@@ -201,16 +226,24 @@ def _synthesise(job: SynthJob) -> tuple[Decoded, Prepared]:
     samples = render(score)
     decoded = Decoded(samples, SAMPLE_RATE, samples.shape[1] / SAMPLE_RATE, "SYNTH", "FLOAT")
     said = describe(score)
-    measurements = _measure(decoded)
-    return decoded, Prepared(
-        reasons=tuple(quality_faults(measurements, job.quality)),
+    sound = _Sound.of(decoded)
+    played = {key: said[key] for key in _SCORE_KEYS}
+    return sound, _judged(_measure(decoded, sound), job.quality, score=played)
+
+
+def _judged(measurements: Mapping[str, Any], quality: Quality, **said: Any) -> Prepared:
+    total, parts = quality_score(measurements)
+    return Prepared(
+        reasons=tuple(quality_faults(measurements, quality)),
         measurements=measurements,
-        score={key: said[key] for key in _SCORE_KEYS},
+        quality_score=total,
+        score_parts=parts,
+        **said,
     )
 
 
-def _measure(decoded: Decoded) -> dict[str, Any]:
-    from lofi_engine.audio.measure import bandwidth_hz, measure
+def _measure(decoded: Decoded, sound: _Sound) -> dict[str, Any]:
+    from lofi_engine.audio.measure import measure
 
     return {
         "format": decoded.format,
@@ -218,68 +251,42 @@ def _measure(decoded: Decoded) -> dict[str, Any]:
         "sample_rate": decoded.sample_rate,
         "channels": decoded.channels,
         "duration_sec": round(decoded.duration_sec, 3),
-        "bandwidth_hz": bandwidth_hz(decoded.samples, decoded.sample_rate),
-        **asdict(measure(decoded.samples, decoded.sample_rate)),
+        **asdict(measure(decoded.samples, decoded.sample_rate, sound.samples)),
     }
 
 
-def quality_faults(measurements: Mapping[str, Any], quality: Quality) -> Iterator[str]:
-    """Say what about a source is not good enough, one clause for each fault.
-
-    Args:
-        measurements: of the source.
-        quality: the recipe's limits.
-    """
-    duration_sec = measurements["duration_sec"]
-    if duration_sec < quality.min_duration_sec:
-        yield f"too short: {duration_sec:.1f} s, at least {quality.min_duration_sec:g} s are needed"
-    if measurements["silent"] > quality.max_silent or measurements["rms_dbfs"] <= -120:
-        yield (
-            f"silent: {100 * measurements['silent']:.0f} % of it is silence, "
-            f"at most {100 * quality.max_silent:g} % is allowed"
-        )
-    if measurements["clipped"] > quality.max_clipped:
-        yield (
-            f"clipped: {100 * measurements['clipped']:.2f} % of its samples, "
-            f"at most {100 * quality.max_clipped:g} % is allowed"
-        )
-    bitrate = measurements.get("bitrate_kbps")
-    if bitrate is not None and bitrate < quality.min_bitrate_kbps:
-        yield f"bitrate {bitrate} kbps, lossy files need at least {quality.min_bitrate_kbps}"
-
-
-def _notes(measurements: Mapping[str, Any], quality: Quality) -> Iterator[str]:
-    if measurements["duration_sec"] > quality.max_duration_sec:
-        yield f"cut to its first {quality.max_duration_sec:g} s"
-    if abs(measurements["dc_offset"]) > _OFFSET_REMOVED_ABOVE:
-        yield f"an offset of {measurements['dc_offset']:.3f} was taken out"
-    bandwidth_hz = measurements["bandwidth_hz"]
-    if (
-        measurements.get("bitrate_kbps", 0) >= _RECODED_FROM_KBPS
-        and bandwidth_hz < _RECODED_BELOW_HZ
-    ):
-        yield (
-            f"nothing above {bandwidth_hz / 1000:.1f} kHz: perhaps it was encoded before at a "
-            "lower bitrate, or filtered on purpose"
-        )
-
-
-def _finish(decoded: Decoded, quality: Quality, part: Path, result: Prepared) -> Prepared:
+def _finish(sound: _Sound, quality: Quality, part: Path, result: Prepared) -> Prepared:
     from lofi_engine.audio import convert
     from lofi_engine.audio.write import write_track
 
-    samples: npt.NDArray[np.float32] = convert.to_stereo(decoded)
-    if abs(result.measurements["dc_offset"]) > _OFFSET_REMOVED_ABOVE:
+    samples = sound.samples
+    if abs(result.measurements["dc_offset"]) > OFFSET_REMOVED_ABOVE:
         samples = convert.without_offset(samples)
-    samples = convert.resample(samples, decoded.sample_rate)
+    samples = convert.resample(samples, sound.sample_rate)
+    _leave_fingerprint(part / FINGERPRINT_NAME, samples)
+    notes = result.notes
+    if quality.loudness_lufs is None:
+        samples = convert.to_peak(samples, quality.peak_dbfs)
+    else:
+        asked = quality.loudness_lufs
+        samples, reached = convert.to_loudness(samples, asked, quality.peak_dbfs)
+        notes = (*notes, *loudness_notes(reached, asked, quality.peak_dbfs))
     file = f"audio.{quality.format}"
-    write_track(part / file, convert.to_peak(samples, quality.peak_dbfs))
-    return Prepared(
-        reasons=(),
+    write_track(part / file, convert.both_sides(samples))
+    return replace(
+        result,
         file=file,
         audio_sha256=hash_file(part / file),
         duration_sec=round(samples.shape[1] / convert.SAMPLE_RATE, 6),
-        measurements=result.measurements,
-        notes=result.notes,
-        score=result.score,
+        notes=notes,
     )
+
+
+def _leave_fingerprint(path: Path, samples: npt.NDArray[np.float32]) -> None:
+    """Write what near duplicates are found by; the gain that follows changes nothing of it."""
+    import numpy as np
+
+    from lofi_engine.audio.fingerprint import fingerprint
+    from lofi_runtime.backend import SAMPLE_RATE
+
+    np.save(path, fingerprint(samples, SAMPLE_RATE), allow_pickle=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lofi_engine.audio.reader import DecodeError, open_reader
+
 MAX_FILE_SAMPLES = 2**31
 """Samples (frames x channels) in a whole file: six hours of stereo at 48 kHz. All of it is decoded
 to know that it is sound."""
@@ -11,8 +13,6 @@ to know that it is sound."""
 MAX_KEPT_SAMPLES = 2**29
 """Samples kept of a file, up to `max_duration_sec`: 2 GiB as float32, 93 minutes of stereo at
 48 kHz. A few times that is held while it is converted."""
-
-_UNKNOWN_FRAMES = 2**62  # a FLAC stream whose header does not say
 
 
 def size_fault(path: Path, keep_sec: float) -> str:
@@ -22,24 +22,21 @@ def size_fault(path: Path, keep_sec: float) -> str:
     comes. What cannot be opened is left for the decoder to refuse.
 
     Args:
-        path: a regular file.
+        path: a file.
         keep_sec: how much of it is kept.
     """
-    import soundfile
-
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, channels, frames = file.samplerate, file.channels, file.frames
-    except soundfile.LibsndfileError:
+        with open_reader(path) as reader:
+            rate, channels, frames = reader.sample_rate, reader.channels, reader.frames
+    except (DecodeError, OSError):
         return ""
-    known = frames < _UNKNOWN_FRAMES
-    if known and frames * channels > MAX_FILE_SAMPLES:
+    if frames is not None and frames * channels > MAX_FILE_SAMPLES:
         hours = frames / rate / 3600
         return (
             f"too long: {hours:.1f} h of {channels} channels at {rate} Hz are {frames * channels} "
             f"samples, at most {MAX_FILE_SAMPLES} are decoded"
         )
-    kept = round(keep_sec * rate) if not known else min(frames, round(keep_sec * rate))
+    kept = round(keep_sec * rate) if frames is None else min(frames, round(keep_sec * rate))
     if kept * channels > MAX_KEPT_SAMPLES:
         return (
             f"too large: {channels} channels at {rate} Hz for {kept / rate:.0f} s are "

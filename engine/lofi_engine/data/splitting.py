@@ -19,7 +19,7 @@ class Item:
     Args:
         track: its name.
         style: its main style, "" for none.
-        content: the hash of its sound; equal ones stay on one side.
+        content: what stays on one side: the hash of its sound, or its group of near duplicates.
     """
 
     track: str

@@ -79,8 +79,10 @@ def _pooled(
 
 
 def _settle() -> None:
-    """Make a child behave: quiet, deaf to Ctrl-C, gone when its parent is."""
+    """Make a child behave: quiet, deaf to Ctrl-C, gone when its parent is, and on one core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # There is a process for each core already. NumPy, imported after this, reads it once.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with contextlib.suppress(OSError):
         # mpg123 writes its doubts about every broken MP3 to stderr, through any progress bar.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

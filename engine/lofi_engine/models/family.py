@@ -114,7 +114,7 @@ class Base(Protocol):
         ...
 
     def graphs(self) -> tuple[GraphSpec, ...]:
-        """List the ONNX graphs of a bundle, with `transformer` as it is now."""
+        """List the ONNX graphs to export, with `transformer` as it is now."""
         ...
 
     def left_out(self, graphs: Sequence[GraphSpec]) -> Mapping[str, int]:

@@ -54,7 +54,12 @@ class Licenses:
 
 @dataclass(frozen=True)
 class Quality:
-    """What a track must measure, on the source, before any gain."""
+    """What a track must measure, on the source, before any gain, and what is made of it.
+
+    With `loudness_lufs` tracks are brought to that loudness instead of to `peak_dbfs`, which their
+    true peaks then stay under. `window` says what is kept of a longer track: its "start" or its
+    "best" stretch.
+    """
 
     min_duration_sec: float
     max_duration_sec: float
@@ -63,6 +68,8 @@ class Quality:
     max_silent: float
     peak_dbfs: float
     format: str
+    window: str = "start"
+    loudness_lufs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,13 +81,17 @@ class Budget:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Which tracks, under which licences, of which quality."""
+    """Which tracks, under which licences, of which quality.
+
+    `duplicates` says whether of several near duplicates one enters ("refuse") or all ("keep").
+    """
 
     sources: tuple[Source, ...]
     target_tracks: int | None
     licenses: Licenses
     quality: Quality
     styles: str | None
+    duplicates: str
     holdout_share: float
     budget: Budget | None
 
@@ -97,9 +108,16 @@ class Lora:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How training draws tracks: every `by` group ("style" or "track") is drawn equally often."""
+    """How training draws tracks, and which of a track's texts goes with each window.
+
+    Every `by` group ("style" or "track") is drawn equally often. `recaption_share` of the windows
+    take a caption where the track has any; with `shuffle_tags` the others take any order of the
+    prompt's tags, else the written one.
+    """
 
     by: str
+    shuffle_tags: bool
+    recaption_share: float
 
 
 @dataclass(frozen=True)

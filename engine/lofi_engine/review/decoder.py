@@ -35,6 +35,7 @@ class Decoder:
         self._folder = tempfile.TemporaryDirectory(prefix="lofi-review-")
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._ended = False
         self._made = 0
         self._types: OrderedDict[object, str] = OrderedDict()
         self._pictures: OrderedDict[object, dict[str, Any]] = OrderedDict()
@@ -52,8 +53,8 @@ class Decoder:
     ) -> None:
         """End the child and remove what was converted."""
         with self._lock:
-            if self._pool is not None:
-                self._pool.shutdown(wait=True, cancel_futures=True)
+            self._ended = True
+            self._end()
             self._folder.cleanup()
 
     def playable(self, path: Path, *, as_wav: bool = False) -> tuple[Path, str]:
@@ -105,16 +106,26 @@ class Decoder:
         return kept[key]
 
     def _do(self, work: Callable[..., _Kept], *arguments: Path) -> _Kept:
+        for _ in range(2):  # a child that died between two files takes nothing with it
+            try:
+                return self._child().submit(work, *arguments).result()
+            except BrokenProcessPool:
+                self._end()
+        raise DecodeError(CRASHED)
+
+    def _child(self) -> ProcessPoolExecutor:
+        if self._ended:
+            raise DecodeError("the review has ended")
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 1, mp_context=multiprocessing.get_context("spawn"), initializer=_settle
             )
-        try:
-            return self._pool.submit(work, *arguments).result()
-        except BrokenProcessPool:
-            self._pool.shutdown()
-            self._pool = None
-            raise DecodeError(CRASHED) from None
+        return self._pool
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = None
 
 
 def _version(path: Path) -> object:

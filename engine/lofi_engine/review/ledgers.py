@@ -42,7 +42,7 @@ class LedgerView:
             entries = read_ledger(self.path)
             content = read_json(self.path)
         except LedgerError as error:
-            self.fault = "; ".join(error.problems)
+            self.fault = "\n".join(error.problems)
         except (OSError, ValueError) as error:  # it changed between the two readings
             self.fault = f"ledger {self.path.name}: cannot be read: {error}"
         else:

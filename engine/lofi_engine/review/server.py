@@ -35,10 +35,10 @@ from lofi_engine.review.ranges import UnsatisfiableRange, wanted_range
 from lofi_engine.review.store import Review
 from lofi_runtime.errors import LofiError
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 256 * 1024
 _PAGE = Path(__file__).with_name("page.html")
 _BLOCK_BYTES = 256 * 1024
-_IDLE_SEC = 30.0
+_IDLE_SEC = 300.0  # a player that is paused leaves its answer unread
 
 
 class ReviewServer(ThreadingHTTPServer):
@@ -73,7 +73,7 @@ class ReviewServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Refused(LofiError):
+class _RequestError(LofiError):
     """A request that is answered with a status and a sentence."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             rest, query = self._admitted()
             respond(rest, query)
-        except _Refused as refused:
+        except _RequestError as refused:
             self._fail(refused.status, refused.message)
         except LedgerChangedError as error:
             self._fail(HTTPStatus.CONFLICT, str(error), changed=True)
@@ -122,14 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _admitted(self) -> tuple[str, str]:
         why = refusal(self.headers, self._server.server_port)  # type: ignore[arg-type]
         if why:
-            raise _Refused(HTTPStatus.FORBIDDEN, why)
+            raise _RequestError(HTTPStatus.FORBIDDEN, why)
         try:
             parts = urlsplit(self.path)
             rest = split_token(parts.path, self._server.token)
         except ValueError:
             rest = None
         if rest is None:
-            raise _Refused(HTTPStatus.FORBIDDEN, "open the whole address that was printed")
+            raise _RequestError(HTTPStatus.FORBIDDEN, "open the whole address that was printed")
         return rest, parts.query
 
     def _get(self, rest: str, query: str) -> None:
@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
                 *server.decoder.playable(self._path(number), as_wav=query == "form=wav")
             )
         else:
-            raise _Refused(HTTPStatus.NOT_FOUND, "there is nothing here")
+            raise _RequestError(HTTPStatus.NOT_FOUND, "there is nothing here")
 
     def _post(self, rest: str, _query: str) -> None:
         body = self._body()
@@ -159,11 +159,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._check_number(number)
             changes, seen = body.get("changes"), body.get("seen", {})
             if not isinstance(changes, dict) or not isinstance(seen, dict) or not changes:
-                raise _Refused(HTTPStatus.BAD_REQUEST, "expected {changes: {...}, seen: {...}}")
+                raise _RequestError(HTTPStatus.BAD_REQUEST, "expected {changes: {}, seen: {}}")
             review.change(number, changes, seen)
             self._send_json(review.detail(number))
         else:
-            raise _Refused(HTTPStatus.NOT_FOUND, "there is nothing here")
+            raise _RequestError(HTTPStatus.NOT_FOUND, "there is nothing here")
 
     def _path(self, number: int) -> Path:
         self._check_number(number)
@@ -171,28 +171,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _check_number(self, number: int) -> None:
         if number >= len(self._server.review.tracks):
-            raise _Refused(HTTPStatus.NOT_FOUND, f"there is no track {number}")
+            raise _RequestError(HTTPStatus.NOT_FOUND, f"there is no track {number}")
 
     def _body(self) -> dict[str, Any]:
         """Read the request's JSON object, of a length that is known and modest."""
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch(r"[0-9]{1,18}", length):
-            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
+            raise _RequestError(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
         if int(length) > MAX_BODY_BYTES:
-            raise _Refused(
+            if int(length) <= 16 * MAX_BODY_BYTES:
+                self.rfile.read(int(length))  # or the client hears a reset, not the reason
+            raise _RequestError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"{length} bytes are too many, at most {MAX_BODY_BYTES} are read",
             )
         body = self.rfile.read(int(length))
         # Only JSON: a form of another site can send text and forms without asking, JSON never.
         if self.headers.get_content_type() != "application/json":
-            raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected application/json")
+            raise _RequestError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected application/json")
         try:
             content = json.loads(body)
         except (ValueError, RecursionError):
-            raise _Refused(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
+            raise _RequestError(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
         if not isinstance(content, dict):
-            raise _Refused(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
+            raise _RequestError(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
         return content
 
     def _send_page(self) -> None:

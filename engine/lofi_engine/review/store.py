@@ -10,10 +10,11 @@ import datetime
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lofi_engine.data.ledger import LedgerError
 from lofi_engine.data.ledger_edit import LedgerChangedError, update_entry
 from lofi_engine.data.license import judge
 from lofi_engine.errors import StageError
@@ -56,6 +57,7 @@ class Review:
         today: gives the date of a review.
 
     Raises:
+        LedgerError: a ledger is missing or wrong; while reviewing, that is only told.
         StyleError: the recipe's styles are wrong.
     """
 
@@ -74,6 +76,9 @@ class Review:
         self._styles = load_styles(styles_source(recipe).folder(recipe.home))
         self._undo: list[_Change] = []
         self._lock = threading.RLock()
+        self._refresh()
+        if faults := [view.fault for view in self._views.values() if view.fault]:
+            raise LedgerError(faults)
 
     def overview(self) -> dict[str, Any]:
         """Give the list of tracks with what is reviewed, and the words that may be used."""
@@ -229,10 +234,16 @@ class Review:
         }
 
     def _gate(self, track: Track) -> str:
-        if track.ledger is None:
+        """Say what keeps a track out whatever the listener says of it."""
+        entry = self._views[track.ledger].match(track.place).entry if track.ledger else None
+        if entry is None:
             return ""
-        entry = self._views[track.ledger].match(track.place).entry
-        return judge(entry, self._recipe.dataset.licenses, track.ledger_name).refusal
+        return judge(
+            replace(entry, review_accepted=None),
+            self._recipe.dataset.licenses,
+            track.ledger_name,
+            self._recipe.publish.license,
+        ).refusal
 
     def _first_open(self) -> int:
         statuses = [self._brief(track)["status"] for track in self.tracks]

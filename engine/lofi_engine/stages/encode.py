@@ -1,4 +1,4 @@
-"""Encodes every track once: latents, text states, lyric ids.
+"""Encodes every track once: latents, lyric ids, and the states of every text it is trained with.
 
 After this the DCAE and the text encoder are never needed for training again. Resumable per track:
 finished shards are kept when the run is killed.
@@ -6,6 +6,7 @@ finished shards are kept when the run is killed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,17 +20,21 @@ from lofi_engine.threads import use_threads
 from lofi_engine.training.encoded import (
     EncodedTrack,
     Features,
+    other_texts_of,
     read_shard,
     read_warnings,
     write_index,
     write_shard,
 )
+from lofi_engine.training.texts import other_texts
 from lofi_runtime.atomic import link_or_copy, read_json
 
 if TYPE_CHECKING:
+    import torch
+
     from lofi_engine.models.family import Base
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,9 @@ def run(context: StageContext, settings: Settings) -> Outcome:
                 features, warnings = _encode(base, audio, described[name])
             except StageError as error:
                 raise StageError(f"{audio.name}: {error.message}", hint=error.hint) from error
-            write_shard(kept, features, warnings)
+            # Validation reads the prompt as it is written, nothing else.
+            others = other_texts(described[name], context.seed) if part == "train" else {}
+            write_shard(kept, features, warnings, _encode_texts(base, others))
         features, warnings = read_shard(kept), read_warnings(kept)
         if warnings:
             lost[name] = list(warnings)
@@ -90,6 +97,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
                 tokens=len(features.text_states),
                 split=part,
                 style_ids=described[name].style_ids,
+                other_texts=other_texts_of(kept),
             )
         )
         context.emit(number + 1, len(wanted), "tracks", name)
@@ -99,6 +107,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         facts={
             "tracks": len(index),
             "frames": sum(track.frames for track in index),
+            "texts": sum(1 + len(track.other_texts) for track in index),
             "warnings": lost,
         },
     )
@@ -122,6 +131,19 @@ def _encode(base: Base, audio: Path, described: Description) -> tuple[Features, 
         lyric_ids=torch.tensor(base.lyric_ids(described.lyrics), dtype=torch.int64),
     )
     return features, base.text_warnings(described.prompt, described.lyrics)
+
+
+def _encode_texts(base: Base, texts: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """Give the states of texts, (tokens, width), by name."""
+    import torch
+
+    if not texts:
+        return {}
+    with torch.inference_mode():
+        states, mask = base.encode_text(list(texts.values()))
+    return {
+        name: one[kept].float() for name, one, kept in zip(texts, states, mask.bool(), strict=True)
+    }
 
 
 def _audio_of(folder: Path, name: str) -> Path:

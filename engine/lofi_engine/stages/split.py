@@ -15,7 +15,7 @@ from lofi_engine.recipe.model import Recipe
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_runtime.atomic import write_json
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,13 @@ def sources(recipe: Recipe) -> tuple[Path, ...]:
 def run(context: StageContext, settings: Settings) -> Outcome:
     """Split the described tracks. With fewer than two there is no validation set, and it says so.
 
-    The same sound is never on both sides.
+    The same sound and near duplicates are never on both sides. One artist's tracks may be: they
+    are different music, and whole artists held out would skew the styles.
     """
-    contents = {row.track: row.audio_sha256 for row in accepted_rows(context.inputs["curate"])}
+    contents = {
+        row.track: row.duplicate_group or row.audio_sha256
+        for row in accepted_rows(context.inputs["curate"])
+    }
     described = read_descriptions(context.inputs["describe"])
     items = [
         Item(one.track, one.style_ids[0] if one.style_ids else "", contents[one.track])

@@ -18,6 +18,7 @@ from lofi_engine.models.loading import base_of, base_sources, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.threads import use_threads
+from lofi_engine.training.batches import style_shares, text_shares
 from lofi_engine.training.checkpoints import name_of
 from lofi_engine.training.curve import draw_curve
 from lofi_engine.training.encoded import read_index, window_frames
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from lofi_engine.models.family import Base
     from lofi_engine.training.loop import Trainer
 
-VERSION = 4
+VERSION = 5
 _SAMPLES = "samples"
 
 
@@ -64,13 +65,16 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     started = time.monotonic()
     losses = trainer.run(context.seed, _reporter(context, settings, trainer.base))
     norms = _collect(context)
+    tracks = read_index(context.inputs["encode"], "train")
     write_json(context.work / "losses.json", list(losses))
     (context.work / "loss.svg").write_text(draw_curve(losses), encoding="utf-8")
     samples = sorted((context.work / _SAMPLES).glob("*.wav"))
     return Outcome(
         facts={
             "steps": len(losses),
-            "tracks": len(read_index(context.inputs["encode"], "train")),
+            "tracks": len(tracks),
+            "style_shares": style_shares(tracks, settings.training.sampling.by),
+            "text_shares": text_shares(tracks, settings.training.sampling),
             "first_loss": losses[0],
             "last_loss": losses[-1],
             "adapter_norms": norms,
@@ -98,7 +102,7 @@ def _trainer(context: StageContext, settings: Settings) -> Trainer:
     sampler = Sampler(
         context.inputs["encode"],
         tracks,
-        by=settings.training.sampling.by,
+        sampling=settings.training.sampling,
         window_frames=window_frames(base, settings.training.window_sec),
         speaker_width=base.speaker_width,
         dropout=settings.training.condition_dropout,

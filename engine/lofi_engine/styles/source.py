@@ -9,6 +9,7 @@ from pathlib import Path
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Recipe
 from lofi_runtime.styles.taxonomy import shipped_styles
+from lofi_runtime.styles.vocabulary import WORDS_FOLDER
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ def styles_folders(recipe: Recipe) -> tuple[Path, ...]:
     """Give the recipe's own styles folder, if it has one, as a stage's source."""
     path = recipe.dataset.styles
     return () if path is None else (recipe.home / path,)
+
+
+@cache
+def shipped_words_hash() -> str:
+    """Give a hash of the shipped vocabulary, captions and lyrics, for a stage that uses them."""
+    files = sorted((shipped_styles() / WORDS_FOLDER).glob("*.yaml"))
+    return hash_value({file.name: hash_file(file) for file in files})[:16]
 
 
 @cache

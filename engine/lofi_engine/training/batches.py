@@ -1,6 +1,7 @@
-"""Draws training batches: tracks by style or evenly, a window of each, conditions dropped.
+"""Draws training batches: tracks by style or evenly, a window and a text of each.
 
-Every draw comes from one generator, so its state is the sampler's whole position.
+Rare styles repeat by being drawn more often; nothing is copied. Conditions are dropped last. Every
+draw comes from one generator, so its state is the sampler's whole position.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.training.encoded import (
+    PROMPT,
     EncodedTrack,
     Features,
     read_shard,
     stack_conditioning,
 )
+from lofi_engine.training.texts import CAPTION, SHUFFLE
 
 if TYPE_CHECKING:
     import torch
 
     from lofi_engine.models.family import Conditioning
-    from lofi_engine.recipe.model import ConditionDropout
+    from lofi_engine.recipe.model import ConditionDropout, Sampling
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Sampler:
     Args:
         folder: the encoded set.
         tracks: the tracks to draw from; at least one.
-        by: "style" draws every style equally often, "track" every track.
+        sampling: by "style" every style is drawn equally often, by "track" every track; and which
+            of a track's texts goes with a window.
         window_frames: latent frames of a window; shorter tracks shorten their batch, because
             padding would change the valid frames (the patch embedding's norm spans all of time).
         speaker_width: width of the speaker embedding.
@@ -52,14 +56,15 @@ class Sampler:
         folder: Path,
         tracks: Sequence[EncodedTrack],
         *,
-        by: str,
+        sampling: Sampling,
         window_frames: int,
         speaker_width: int,
         dropout: ConditionDropout,
         generator: torch.Generator,
     ) -> None:
         self._folder = folder
-        self._groups = _groups(tracks, by)
+        self._sampling = sampling
+        self._groups = _groups(tracks, sampling.by)
         self._window = window_frames
         self._speaker_width = speaker_width
         self._dropout = dropout
@@ -70,7 +75,7 @@ class Sampler:
         import torch
 
         tracks = [self._track() for _ in range(count)]
-        features = [read_shard(self._folder / track.shard) for track in tracks]
+        features = [read_shard(self._folder / track.shard, self._text(track)) for track in tracks]
         frames = min(self._window, *(one.latents.shape[-1] for one in features))
         latents = torch.stack([self._cut(one, frames) for one in features])
         return Batch(latents, self._drop(stack_conditioning(features, self._speaker_width)))
@@ -78,6 +83,19 @@ class Sampler:
     def _track(self) -> EncodedTrack:
         group = self._groups[self._index(len(self._groups))]
         return group[self._index(len(group))]
+
+    def _text(self, track: EncodedTrack) -> str:
+        """Draw the name of one of a track's texts.
+
+        Two numbers are drawn whatever comes of them, so that the windows of a seed are the same
+        with captions and without.
+        """
+        import torch
+
+        share, place = torch.rand(2, generator=self._generator, dtype=torch.float64).tolist()
+        choices = _captions(track) if share < self._sampling.recaption_share else ()
+        choices = choices or (PROMPT, *_shuffles(track, self._sampling))
+        return choices[int(place * len(choices))]
 
     def _cut(self, features: Features, frames: int) -> torch.Tensor:
         start = self._index(features.latents.shape[-1] - frames + 1)
@@ -110,8 +128,44 @@ class Sampler:
         )
 
 
+def style_shares(tracks: Sequence[EncodedTrack], by: str) -> dict[str, float]:
+    """Give the share of windows that each style has, by its id; "" is that of no style."""
+    groups = _groups(tracks, by)
+    shares: dict[str, float] = defaultdict(float)
+    for group in groups:
+        shares[_style(group[0])] += 1 / len(groups)
+    return {style_id: round(shares[style_id], 6) for style_id in sorted(shares)}
+
+
+def text_shares(tracks: Sequence[EncodedTrack], sampling: Sampling) -> dict[str, float]:
+    """Give the share of windows trained with the prompt as written, shuffled, and a caption."""
+    groups = _groups(tracks, sampling.by)
+    shares = {"prompt": 0.0, SHUFFLE: 0.0, CAPTION: 0.0}
+    for track, share in ((track, 1 / len(group)) for group in groups for track in group):
+        captioned = sampling.recaption_share if _captions(track) else 0.0
+        shuffles = len(_shuffles(track, sampling))
+        shares[CAPTION] += share * captioned
+        shares[SHUFFLE] += share * (1 - captioned) * shuffles / (1 + shuffles)
+        shares["prompt"] += share * (1 - captioned) / (1 + shuffles)
+    return {name: round(share / len(groups), 6) for name, share in shares.items()}
+
+
+def _captions(track: EncodedTrack) -> tuple[str, ...]:
+    return tuple(name for name in track.other_texts if name.startswith(f"{CAPTION}/"))
+
+
+def _shuffles(track: EncodedTrack, sampling: Sampling) -> tuple[str, ...]:
+    if not sampling.shuffle_tags:
+        return ()
+    return tuple(name for name in track.other_texts if name.startswith(f"{SHUFFLE}/"))
+
+
+def _style(track: EncodedTrack) -> str:
+    return (track.style_ids or ("",))[0]
+
+
 def _groups(tracks: Sequence[EncodedTrack], by: str) -> list[list[EncodedTrack]]:
     groups: dict[str, list[EncodedTrack]] = defaultdict(list)
     for track in tracks:
-        groups[(track.style_ids or ("",))[0] if by == "style" else track.track].append(track)
+        groups[_style(track) if by == "style" else track.track].append(track)
     return [groups[name] for name in sorted(groups)]

@@ -19,7 +19,14 @@ import numpy.typing as npt
 
 from lofi_runtime.pipeline.guidance import double_condition, make_guidance
 from lofi_runtime.pipeline.noise import step_noise_of
-from lofi_runtime.pipeline.schedulers import OMEGA, SHIFT, Scheduler, StepNoise, make_scheduler
+from lofi_runtime.pipeline.schedulers import (
+    OMEGA,
+    SHIFT,
+    TRAIN_TIMESTEPS,
+    Scheduler,
+    StepNoise,
+    make_scheduler,
+)
 
 Floats = npt.NDArray[np.float32]
 Prediction = Callable[[Floats, np.float32, int], Floats]
@@ -27,6 +34,19 @@ Prediction = Callable[[Floats, np.float32, int], Floats]
 OnStep = Callable[[int, int], None]
 """`on_step(done, total)` is called before each evaluation; what it raises ends the run."""
 Conditioning = TypeVar("Conditioning", contravariant=True)
+
+_RANGES = {
+    "guidance_scale": (0.0, 200.0),
+    "guidance_interval": (0.0, 1.0),
+    "guidance_decay": (0.0, 1.0),
+    "min_guidance_scale": (0.0, 200.0),
+    "text_scale": (0.0, 200.0),
+    "lyric_scale": (0.0, 200.0),
+    "omega": (-100.0, 100.0),
+    "shift": (0.01, 100.0),
+    "sigma_max": (1.0 / TRAIN_TIMESTEPS, 1.0),
+}
+"""What each number of `DenoiseSettings` may be: far wider than what sounds well."""
 
 
 class Velocity(Protocol[Conditioning]):
@@ -64,6 +84,9 @@ class DenoiseSettings:
         shift: the model's timestep shift.
         sigma_max: the share of the schedule that is walked, below 1 when the start is partly
             noised latents; `edit.AudioToAudio` sets it.
+
+    Raises:
+        ValueError: a number is out of its range, or none.
     """
 
     inference_steps: int = 27
@@ -78,6 +101,12 @@ class DenoiseSettings:
     omega: float = OMEGA
     shift: float = SHIFT
     sigma_max: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:  # also when it is not a number
+                raise ValueError(f"{name} is {value}, must be from {least:g} to {most:g}")
 
     @property
     def is_double(self) -> bool:

@@ -4,6 +4,9 @@ ACE-Step's repaint and extension: every step is plain Euler (no omega, no second
 scheduler), and after each the frames that are kept are set to the source, noised to where the new
 frames are. So the network always sees one coherent track, and at the end, without noise, the kept
 frames are the source's own.
+
+With Heun the reference walks Heun's doubled schedule so: it asks twice at each sigma, moves once,
+and leaves out about half as much of a repaint's beginning. Here every scheduler repaints alike.
 """
 
 from __future__ import annotations

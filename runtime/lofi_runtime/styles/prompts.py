@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lofi_runtime.styles.taxonomy import INSTRUMENTAL, Style
-from lofi_runtime.styles.vocabulary import ALL_CATEGORIES, Vocabulary, load_vocabulary
+from lofi_runtime.styles.vocabulary import ALL_CATEGORIES, Vocabulary, fold, load_vocabulary
 
 COUNTS: Mapping[str, int] = {
     "genre": 1, "mood": 2, "instruments": 3, "production": 2, "atmosphere": 1, "vocal_type": 1,
@@ -82,27 +82,26 @@ def write_prompt(style: Style, seed: int, heard: Heard, others: Sequence[Style] 
     tempo = _draw_tempo(style, seed) if heard.tempo_bpm is None else heard.tempo_bpm
     for tag in tempo_tags(tempo):
         draft.put("tempo", tag)
-    voices = draft.chosen["vocal_type"]
-    if heard.vocals and heard.vocals != INSTRUMENTAL:
-        voices[:] = [tag for tag in voices if tag != INSTRUMENTAL]
-    if heard.vocals and not voices:
+    if heard.vocals and not draft.chosen["vocal_type"]:
         draft.put("vocal_type", heard.vocals)
-    for category, tag in (("tempo", heard.key), ("production", heard.brightness)):
-        if tag:
-            draft.offer(category, tag)
+    draft.offer("tempo", heard.key)
+    draft.offer("mood", heard.brightness)
     for other in others:
         for tag in other.always:
             draft.offer(other.category_of(tag), tag)
     for category, count in COUNTS.items():
-        already = len(draft.chosen[category])
-        if category == "vocal_type" and already:
-            continue
-        drawn = [tag for tag in _shuffled(style, category, seed) if tag not in style.always]
-        wanted = max(0, count - sum(tag in style.always for tag in draft.chosen[category]))
-        for tag in drawn:
-            if wanted and draft.offer(category, tag):
-                wanted -= 1
+        _draw_into(draft, style, category, count, seed)
     return draft.text(style)
+
+
+def _draw_into(draft: _Draft, style: Style, category: str, count: int, seed: int) -> None:
+    """Fill a category up to `count` of the style's tags; one voice that is known is enough."""
+    if category == "vocal_type" and draft.chosen[category]:
+        return
+    missing = count - sum(tag in style.always for tag in draft.chosen[category])
+    for tag in _shuffled(style, category, seed):
+        if missing > 0 and tag not in style.always and draft.offer(category, tag):
+            missing -= 1
 
 
 class _Draft:
@@ -127,7 +126,9 @@ class _Draft:
             self.chosen[category].append(tag)
 
     def offer(self, category: str, tag: str) -> bool:
-        """Take a tag if it contradicts none so far; say whether it is in."""
+        """Take a tag if it contradicts none so far; say whether it is in. "" is nobody's."""
+        if not tag:
+            return False
         new = self._vocabulary.meaning(tag)
         for chosen in self.chosen.values():
             for other in chosen:
@@ -137,11 +138,11 @@ class _Draft:
         self.put(category, tag)
         return True
 
-    def text(self, style: Style) -> str:
+    def text(self, style: Style | None = None) -> str:
         """Join the tags in the template's order, the style's own in its order first."""
         parts: list[str] = []
         for category, chosen in self.chosen.items():
-            listed = style.tags.get(category, ())
+            listed = style.tags.get(category, ()) if style else ()
             parts += [tag for tag in listed if tag in chosen]
             parts += [tag for tag in chosen if tag not in listed]
         return join_tags(parts)
@@ -152,18 +153,31 @@ def style_tags(style: Style, prompt: str, seed: int) -> str:
 
     Args:
         style: the style.
-        prompt: tags it already has are left out; together they stay within `MAX_PROMPT_BYTES`.
+        prompt: tags it already has, in these or other words, and tags that contradict it are left
+            out; together they stay within `MAX_PROMPT_BYTES`.
         seed: any integer; equal seeds draw equal tags.
     """
-    told = {tag.strip().lower() for tag in prompt.split(",")}
+    words = load_vocabulary().with_styles([style])
+    told = [tag for tag in join_tags(prompt).split(", ") if tag]
     added: list[str] = []
     for category in COUNTS:
         for tag in _choose(style, category, seed):
             together = join_tags([prompt, *added, tag])
-            if tag.lower() not in told and len(together.encode()) <= MAX_PROMPT_BYTES:
+            fits = len(together.encode()) <= MAX_PROMPT_BYTES
+            if fits and not any(_clash(words, tag, other) for other in told):
                 added.append(tag)
-                told.add(tag.lower())
+                told.append(tag)
     return join_tags(added)
+
+
+def _clash(words: Vocabulary, tag: str, told: str) -> bool:
+    """Whether a tag says what is told already, or the contrary of it."""
+    if fold(tag) == fold(told):
+        return True
+    one, other = words.meaning(tag), words.meaning(told)
+    if one is None or other is None:
+        return False
+    return (one.tag == other.tag) or words.contradiction(one, other) != ""
 
 
 def typical_tags(style: Style) -> str:
@@ -173,7 +187,23 @@ def typical_tags(style: Style) -> str:
 
 def describe_unknown(tempo_bpm: float, *, vocals: str | None = None) -> str:
     """Write the little that is known of a track without a style: tempo and voice."""
-    return join_tags([UNKNOWN_GENRE, *tempo_tags(tempo_bpm), vocals or INSTRUMENTAL])
+    return describe_heard(Heard(tempo_bpm=tempo_bpm, vocals=vocals or ""))
+
+
+def describe_heard(heard: Heard) -> str:
+    """Write what is known of a track without a style: what was heard and what a person said."""
+    draft = _Draft(load_vocabulary())
+    for tag in heard.tags:
+        draft.put(draft.category_of(tag), tag)
+    if not draft.chosen["genre"]:
+        draft.put("genre", UNKNOWN_GENRE)
+    for tag in tempo_tags(heard.tempo_bpm or 0.0):
+        draft.put("tempo", tag)
+    if not draft.chosen["vocal_type"]:
+        draft.put("vocal_type", heard.vocals or INSTRUMENTAL)
+    draft.offer("tempo", heard.key)
+    draft.offer("mood", heard.brightness)
+    return draft.text()
 
 
 def tempo_tags(tempo_bpm: float) -> list[str]:

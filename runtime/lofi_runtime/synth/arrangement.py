@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from lofi_runtime.synth.draws import pick
+from lofi_runtime.synth.flavour import FLAVOURS, Flavour, choose_flavour
 from lofi_runtime.synth.score import BEATS_PER_BAR, Section, Sound
+from lofi_runtime.synth.vocabulary import BASSES, PADS
 from lofi_runtime.synth.words import Wishes
 
-PADS = ("synth pads", "strings")
-BASSES = ("bass guitar", "upright bass", "sub bass")
 KEYS = (
     *("piano", "rhodes", "wurlitzer", "organ", "acoustic guitar", "electric guitar", "harp"),
-    *("kalimba", "vibraphone"),
+    *("kalimba", "vibraphone", "koto", "marimba", "clavinet", "casio keyboard", "ukulele"),
+    *("muted guitar", "synth stabs", "synth arpeggio"),
 )
 LEAD_RANGES: dict[str, tuple[int, int]] = {
     "piano": (67, 84),
@@ -37,10 +38,33 @@ LEAD_RANGES: dict[str, tuple[int, int]] = {
     "chiptune lead": (67, 84),
     "humming": (62, 76),
     "chopped vocals": (62, 77),
+    "female vocals": (64, 78),
+    "male vocals": (50, 65),
+    "choir": (62, 76),
+    "murmur": (44, 55),
+    "koto": (62, 81),
+    "ukulele": (65, 81),
+    "muted guitar": (59, 76),
+    "clavinet": (60, 77),
+    "casio keyboard": (67, 84),
+    "marimba": (62, 81),
+    "steel drums": (65, 82),
+    "celesta": (76, 93),
+    "analog synth": (64, 81),
+    "synth arpeggio": (67, 84),
+    "synth stabs": (62, 79),
+    "textured drones": (48, 60),
+    "theremin": (67, 84),
+    "violin": (67, 86),
+    "cello": (45, 62),
+    "horn section": (60, 76),
 }
 _DEFAULT_BASS = {
     "jazz lofi": "upright bass",
-    "lofi house": "sub bass",
+    "lofi house": "synth bass",
+    "synthwave lofi": "synth bass",
+    "chiptune lofi": "square wave bass",
+    "r&b lofi": "sub bass",
     "dark lofi": "sub bass",
     "ambient lofi": "sub bass",
 }
@@ -59,6 +83,7 @@ class Roles:
         kit: a name of `rhythm.KITS`.
         percussion: names of `rhythm.HAND_PARTS`.
         calm: whether melody and bass should be sparse.
+        flavour: what the genre does with chords, rhythm and bass.
     """
 
     keys: tuple[str, ...]
@@ -68,6 +93,7 @@ class Roles:
     kit: str
     percussion: tuple[str, ...]
     calm: bool
+    flavour: Flavour = FLAVOURS[""]
 
 
 def assign_roles(wishes: Wishes, rng: np.random.Generator) -> Roles:
@@ -96,6 +122,7 @@ def assign_roles(wishes: Wishes, rng: np.random.Generator) -> Roles:
         _kit(wishes, rng),
         wishes.percussion,
         wishes.genre == "ambient lofi" or not _CALM.isdisjoint(wishes.moods[:1]),
+        choose_flavour(wishes),
     )
 
 
@@ -162,36 +189,62 @@ def total_bars(duration_sec: float, tempo_bpm: float) -> tuple[int, bool]:
 
 def choose_sound(wishes: Wishes, rng: np.random.Generator) -> Sound:
     """Return tape and room, from mood words and sound words."""
-    cutoff_hz = float(rng.uniform(7000.0, 9000.0))
-    reverb_share, reverb_sec = 0.16, 1.3
-    moods = set(wishes.moods)
-    if moods & {"dark", "melancholic", "moody", "sleepy", "warm", "lonely"}:
-        cutoff_hz *= 0.75
-    if moods & {"happy", "upbeat", "festive", "hopeful"}:
-        cutoff_hz *= 1.25
-    if moods & {"dreamy", "ethereal", "serene"} or "reverb" in wishes.sounds:
-        reverb_share, reverb_sec = 0.32, 2.4
-    if "filtered" in wishes.sounds:
-        cutoff_hz *= 0.6
-    if "clean" in wishes.sounds:
-        cutoff_hz *= 1.5
-    if "dry" in wishes.sounds or "reverb" in wishes.refused:
-        reverb_share, reverb_sec = 0.06, 0.7
-    wow_cents = float(rng.uniform(3.0, 6.0)) * (2.5 if "wobbly" in wishes.sounds else 1.0)
+    asked = frozenset(wishes.sounds)
+    cutoff_hz = float(rng.uniform(7000.0, 9000.0)) * _brightness(frozenset(wishes.moods), asked)
+    reverb_share, reverb_sec = _reverb(wishes, asked)
+    wow_cents = float(rng.uniform(3.0, 6.0)) * (2.5 if "wobbly" in asked else 1.0)
+    drive = float(rng.uniform(1.5, 2.1)) + 0.8 * ("tape saturation" in asked)
+    worn = "lo fi production" in asked
     return Sound(
         cutoff_hz=cutoff_hz,
-        drive=1.2 if "clean" in wishes.sounds else float(rng.uniform(1.5, 2.1)),
-        wow_cents=0.0 if "wobbly" in wishes.refused else wow_cents,
+        drive=1.2 if "clean" in asked else drive + 0.4 * worn,
+        wow_cents=0.0 if "wobbly" in wishes.refused else wow_cents * (1.4 if worn else 1.0),
         reverb_share=reverb_share,
         reverb_sec=reverb_sec,
-        duck=0.5 if "pumping" in wishes.sounds else 0.22,
+        duck=0.55 if "pumping" in asked else 0.22,
+        width=0.7 if "wide stereo" in asked else 0.34,
+        chorus=0.7 if "chorus effect" in asked else 0.0,
+        tremolo=0.45 if "tremolo" in asked else 0.0,
+        crush="bitcrushed" in asked,
+        sampled="sampled" in asked,
+        sweep="sweep" in asked,
+        compress=0.5 if "compressed" in asked else 0.0,
+        punch_db=3.0 if "punchy" in asked else 0.0,
+        warmth_db=3.0 if "analog warmth" in asked else 0.0,
+        air_db=4.0 if "bright mix" in asked else 0.0,
+        soft_attack_sec=0.16 if "slow attack" in asked else 0.0,
     )
+
+
+_BRIGHTER = {"clean": 1.5, "bright mix": 1.5, "lo fi production": 0.8, "filtered": 0.6}
+_BRIGHTER |= {"dark filter": 0.5}
+
+
+def _brightness(moods: frozenset[str], asked: frozenset[str]) -> float:
+    """Return what moods and sound words multiply the tape's low-pass by."""
+    share = 1.0
+    if moods & {"dark", "melancholic", "moody", "sleepy", "warm", "lonely"}:
+        share *= 0.75
+    if moods & {"happy", "upbeat", "festive", "hopeful"}:
+        share *= 1.25
+    for name in sorted(asked & set(_BRIGHTER)):
+        share *= _BRIGHTER[name]
+    return share
+
+
+def _reverb(wishes: Wishes, asked: frozenset[str]) -> tuple[float, float]:
+    """Return the reverb's share and length in seconds."""
+    if "dry" in asked or "reverb" in wishes.refused:
+        return 0.06, 0.7
+    if "reverb" in asked or set(wishes.moods) & {"dreamy", "ethereal", "serene"}:
+        return 0.32, 2.4
+    return (0.22, 0.9) if "room reverb" in asked else (0.16, 1.3)
 
 
 TEXTURE_LEVELS_DB = {
     "rain": -15.0,
     "vinyl crackle": -24.0,
-    "tape hiss": -34.0,
+    "tape hiss": -31.0,
     "ocean": -17.0,
     "forest": -24.0,
     "cafe": -23.0,
@@ -199,9 +252,17 @@ TEXTURE_LEVELS_DB = {
     "fireplace": -23.0,
     "wind": -23.0,
     "city": -25.0,
+    "thunder": -17.0,
+    "fireworks": -22.0,
+    "stream": -22.0,
+    "train": -20.0,
+    "projector": -25.0,
+    "room": -30.0,
 }
+_MOST_TEXTURES = 4
+
 
 
 def choose_textures(wishes: Wishes) -> tuple[tuple[str, float], ...]:
-    """Return at most three textures with their levels, first asked first."""
-    return tuple((name, TEXTURE_LEVELS_DB[name]) for name in wishes.textures[:3])
+    """Return at most four textures with their levels, first asked first."""
+    return tuple((name, TEXTURE_LEVELS_DB[name]) for name in wishes.textures[:_MOST_TEXTURES])

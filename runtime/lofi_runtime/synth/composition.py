@@ -59,7 +59,9 @@ class _Composer:
         self.tempo_bpm = _tempo(wishes, self.rng("tempo"))
         self.key: Key = choose_key(wishes, self.rng("key"))
         self.roles: Roles = assign_roles(wishes, self.rng("roles"))
-        self.groove: Groove = choose_groove(self.roles.kit, self.tempo_bpm, self.rng("groove"))
+        self.groove: Groove = choose_groove(
+            self.roles.kit, self.tempo_bpm, self.rng("groove"), wishes.sounds
+        )
         bars, ring = total_bars(duration_sec, self.tempo_bpm)
         self.sections = choose_sections(bars, ring=ring)
         self.motif: Motif = choose_motif(self.rng("motif"), sparse=self.roles.calm)
@@ -98,13 +100,20 @@ class _Composer:
             textures=choose_textures(self.wishes),
             themes=self.wishes.themes,
             sound=choose_sound(self.wishes, self.rng("sound")),
+            chords=self.roles.flavour.chords,
+            sounds=self.wishes.sounds,
         )
 
     def drums(self) -> tuple[Note, ...]:
         if not self.roles.kit and not self.roles.percussion:
             return ()
         return drum_part(
-            self.roles.kit, self.roles.percussion, self.sections, self.groove, self.rng("drums")
+            self.roles.kit,
+            self.roles.percussion,
+            self.sections,
+            self.groove,
+            self.rng("drums"),
+            steady="steady rhythm" in self.wishes.sounds,
         )
 
     def pitched(self) -> Iterator[Note]:
@@ -114,7 +123,7 @@ class _Composer:
             occurrence = seen.get(section.name, 0)
             seen[section.name] = occurrence + 1
             chords = self.chords(section)
-            players = parts.Players(self.roles, self.groove, self.wishes.genre or "", self.rng)
+            players = parts.Players(self.roles, self.groove, self.roles.flavour, self.rng)
             notes, voicing = players.accompany(section, chords, voicing)
             yield from notes
             if section.name in _LEAD_SECTIONS and self.roles.leads:
@@ -127,7 +136,12 @@ class _Composer:
         if section.name == "end":
             return (tonic_chord(self.key, start, length),)
         theme = section.name if section.name in ("B", "C") else "A"
-        pattern = choose_progression(self.key, self.rng("chords", theme), home=theme != "B")
+        pattern = choose_progression(
+            self.key,
+            self.rng("chords", theme),
+            home=theme != "B",
+            flavour=self.roles.flavour.chords,
+        )
         stretch = 2.0 if self.wishes.genre == "ambient lofi" else 1.0
         period = stretch * (pattern[-1].start_beats + pattern[-1].duration_beats)
         chords = []
@@ -146,16 +160,30 @@ class _Composer:
         local = tuple(replace(c, start_beats=c.start_beats - start) for c in chords)
         rng = self.rng("melody", section.name, occurrence // 2)
         feel = self.rng("feel", section.start_bar)
-        turn = (0 if section.name == "A" else 1) + occurrence // 2
-        voice_range = LEAD_RANGES[leads[turn % len(leads)]]
+        first, turns = self.turns(section, occurrence)
+        voice_range = LEAD_RANGES[leads[first % len(leads)]]
         for note in write_phrase(self.motif, self.key, local, section.bars, voice_range, rng):
-            # With two leads in a short piece, each takes half of the phrase.
-            half = int(note.start_beats >= section.bars * BEATS_PER_BAR / 2)
-            player = leads[(turn + (half if section.bars < 8 else 0)) % len(leads)]
+            turn = int(note.start_beats * turns / (section.bars * BEATS_PER_BAR))
+            player = leads[(first + turn) % len(leads)]
             pitch = parts.fit(note.pitch, LEAD_RANGES[player])
             begin = self.groove.place(start + note.start_beats, feel)
-            held = note.duration_beats * (0.55 if player == "chopped vocals" else 0.95)
+            held = note.duration_beats * (0.8 if player == "chopped vocals" else 0.95)
             yield Note(begin + 0.01, held, pitch, note.velocity, player)
+
+    def turns(self, section: Section, occurrence: int) -> tuple[int, int]:
+        """Return which lead begins a section, and between how many it is shared.
+
+        In a short piece every lead gets a turn; in a long one themes keep their player.
+        """
+        leads = len(self.roles.leads)
+        sung = [s for s in self.sections if s.name in _LEAD_SECTIONS]
+        shared = -(-leads // len(sung))
+        if section.bars < 8 and leads > 1:
+            shared = max(shared, 2)
+        first = 0 if section.name == "A" else 1
+        if shared > 1:
+            first = sung.index(section) * shared
+        return first + occurrence // 2, shared
 
 
 def _tempo(wishes: Wishes, rng: np.random.Generator) -> float:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lofi_runtime.synth import vocabulary as v
+from lofi_runtime.synth.style_words import GENRE_DEFAULTS, STYLE_EXTRAS, THEME_DEFAULTS
 from lofi_runtime.synth.words import LISTS, Wishes, read
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def expand(prompt: str, style: str = "") -> Wishes:
     """
     wishes = read(prompt).over(style_wishes(style) or Wishes())
     for theme in wishes.themes:
-        wishes = _fill(wishes, read(v.THEME_DEFAULTS[theme]))
+        wishes = _fill(wishes, read(THEME_DEFAULTS[theme]))
     genre = wishes.genre or _implied_genre(wishes)
-    wishes = replace(_fill(wishes, read(v.GENRE_DEFAULTS[genre])), genre=genre)
+    wishes = replace(_fill(wishes, read(GENRE_DEFAULTS[genre])), genre=genre)
     return _without_refused(wishes)
 
 
@@ -44,8 +45,9 @@ def style_wishes(style_id: str) -> Wishes | None:
     if style is None:
         return None
     low, high = style.tempo_bpm
-    extra = v.STYLE_EXTRAS.get(style.id, "")
-    wishes = read(f"{typical_tags(style)}, {low}-{high} bpm, {extra}")
+    extra = STYLE_EXTRAS.get(style.id, "")
+    # What makes the style itself comes first: the first kit plays, the first noises are heard.
+    wishes = read(f"{extra}, {typical_tags(style)}, {low}-{high} bpm")
     modes = tuple(mode for mode in style.modes if mode in v.MODE_WORDS)
     # A drum machine leaves the kit open, and then the genre knows better than chance.
     return replace(wishes, modes=modes, kit=None if wishes.kit == "any" else wishes.kit)

@@ -6,12 +6,16 @@ from typing import Any
 
 from lofi_runtime.styles.prompts import join_tags, tempo_tags
 from lofi_runtime.synth.score import Score
+from lofi_runtime.synth.vocabulary import VOCALS
 
 _KIT_TAGS = {
     "boom bap": "boom bap drums",
     "brushes": "brushed drums",
     "house": "house beat",
     "minimal": "minimal drums",
+    "live": "live drums",
+    "machine": "drum machine",
+    "trap": "trap drums",
 }
 _HAND_DRUMS = {
     "sleigh bells": "sleigh bells",
@@ -19,12 +23,15 @@ _HAND_DRUMS = {
     "bongo low": "bongos",
     "shaker": "shaker",
 }
-_VOICED = ("humming", "chopped vocals")
 _TAGS = {
     "happy": "joyful",
     "bells": "soft bells",
     "chiptune lead": "chiptune leads",
-    "sub bass": "synth bass",
+    "sub bass": "deep bass",
+    "choir": "wordless vocals",
+    "female vocals": "female vocal sample",
+    "male vocals": "male vocal sample",
+    "murmur": "murmuring",
     "shaker": "shakers",
     "rain": "rain ambience",
     "ocean": "ocean waves",
@@ -32,6 +39,12 @@ _TAGS = {
     "night": "late night",
     "city": "urban",
     "morning": "morning light",
+    "thunder": "distant thunder",
+    "stream": "mountain stream",
+    "fireworks": "distant fireworks",
+    "train": "train ride",
+    "projector": "old movie",
+    "room": "quiet room",
 }
 """The words of prompts for what the synthesiser calls otherwise."""
 _PRODUCTION_TEXTURES = ("vinyl crackle", "tape hiss", "rain")
@@ -51,8 +64,8 @@ def describe(score: Score) -> dict[str, Any]:
     )
     kit_plays = any(n.instrument not in (*score.instruments, *_HAND_DRUMS) for n in score.notes)
     drums = _KIT_TAGS[score.kit] if score.kit and kit_plays else ""
-    voiced = [name for name in score.instruments if name in _VOICED]
-    instruments = [name for name in score.instruments if name not in _VOICED] + list(hands)
+    voiced = [name for name in score.instruments if name in VOCALS]
+    instruments = [name for name in score.instruments if name not in VOCALS] + list(hands)
     textures = [name for name, _ in score.textures]
     vocal_type = voiced[0] if voiced else "instrumental"
     bar_sec = 4.0 * score.seconds_per_beat
@@ -63,7 +76,7 @@ def describe(score: Score) -> dict[str, Any]:
         drums or "no drums",
         *tempo_tags(score.tempo_bpm),
         score.key.name,
-        *_production(score),
+        *_production(score, kit_plays),
         *(name for name in textures if name in _PRODUCTION_TEXTURES),
         *score.themes,
         *(name for name in textures if name not in _PRODUCTION_TEXTURES),
@@ -92,14 +105,30 @@ def describe(score: Score) -> dict[str, Any]:
     }
 
 
-def _production(score: Score) -> list[str]:
-    tags = []
-    if score.sound.reverb_share > 0.3:
-        tags.append("reverb heavy")
-    if score.sound.wow_cents > 7.0:
-        tags.append("tape wobble")
-    if score.sound.cutoff_hz < 6000.0:
-        tags.append("filtered")
-    if score.sound.duck > 0.4:
-        tags.append("side-chain compression")
-    return tags
+def _production(score: Score, kit_plays: bool) -> list[str]:
+    """Return the production tags that are true of what is heard, whoever asked for them."""
+    sound, asked = score.sound, score.sounds
+    kicks = kit_plays and any("kick" in note.instrument for note in score.notes)
+    found = {
+        "reverb heavy": sound.reverb_share > 0.3,
+        "room reverb": 0.2 < sound.reverb_share <= 0.3,
+        "tape wobble": sound.wow_cents > 7.0,
+        "tape saturation": sound.drive > 2.3,
+        "analog warmth": sound.warmth_db > 0.0,
+        "filtered": sound.cutoff_hz < 6000.0,
+        "bright mix": sound.air_db > 0.0,
+        "side-chain compression": sound.duck > 0.4 and kicks,
+        "warm compression": sound.compress > 0.0,
+        "punchy drums": sound.punch_db > 0.0 and kicks,
+        "chorus effect": sound.chorus > 0.0,
+        "tremolo": sound.tremolo > 0.0,
+        "bitcrushed": sound.crush,
+        "wide stereo": sound.width > 0.5,
+        "slow attack": sound.soft_attack_sec > 0.0,
+        "filtered samples": sound.sweep,
+        "swing rhythm": "swing rhythm" in asked,
+        "steady rhythm": "steady rhythm" in asked and kit_plays,
+        "complex harmony": score.chords == "jazz" and "complex harmony" in asked,
+        "city pop influence": score.chords == "city pop",
+    }
+    return [tag for tag, is_true in found.items() if is_true]

@@ -167,7 +167,7 @@ HITS: dict[str, tuple[Hit, float, float]] = {
     "open hat": (_metal(0.11, 6000.0, 0.25), 0.08, 0.25),
     "ride": (_metal(0.24, 4800.0, 0.6), 0.07, -0.3),
     "shaker": (_shaker, 0.07, -0.35),
-    "sleigh bells": (_sleigh, 0.08, -0.25),
+    "sleigh bells": (_sleigh, 0.13, -0.25),
     "bongo low": (_bongo(215.0), 0.17, -0.3),
     "bongo high": (_bongo(318.0), 0.16, 0.32),
 }

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lofi_runtime.backend import SAMPLE_RATE
 from lofi_runtime.loudness import to_target
+from lofi_runtime.synth.effects import shelf_sections
 from lofi_runtime.synth.voices.common import as_samples
 
 Samples = npt.NDArray[np.float32]
@@ -181,18 +182,20 @@ def saturate(bus: Samples, drive: float) -> None:
 
 
 @cache
-def _tone_sections(cutoff_hz: float) -> npt.NDArray[np.float64]:
+def _tone_sections(
+    cutoff_hz: float, warmth_db: float, air_db: float
+) -> npt.NDArray[np.float64]:
     from scipy.signal import butter
 
     nyquist = SAMPLE_RATE / 2
     low_pass = butter(3, min(cutoff_hz, 16_000.0) / nyquist, output="sos")
     high_pass = butter(2, 32.0 / nyquist, "highpass", output="sos")
-    return np.concatenate([high_pass, low_pass])
+    return np.concatenate([high_pass, low_pass, shelf_sections(warmth_db, air_db)])
 
 
-def tone(bus: Samples, cutoff_hz: float) -> None:
-    """Take away rumble below 32 Hz and what a tape loses above `cutoff_hz`."""
-    filter_in_place(bus, _tone_sections(cutoff_hz))
+def tone(bus: Samples, cutoff_hz: float, warmth_db: float = 0.0, air_db: float = 0.0) -> None:
+    """Take away rumble below 32 Hz and what a tape loses above `cutoff_hz`; add warmth and air."""
+    filter_in_place(bus, _tone_sections(cutoff_hz, warmth_db, air_db))
 
 
 def master(bus: Samples) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from lofi_runtime.synth.arrangement import Roles
 from lofi_runtime.synth.draws import pick
+from lofi_runtime.synth.flavour import HELD, LONG_BASS, BassLine, Comp, Flavour
 from lofi_runtime.synth.harmony import QUALITIES, Chord, voice
 from lofi_runtime.synth.rhythm import Groove
 from lofi_runtime.synth.score import Note, Section
@@ -16,28 +17,23 @@ Streams = Callable[..., np.random.Generator]
 
 BASS_RANGE = (29, 43)
 
-_HELD = ((0.0, 4.0),)
-_COMPS = (
-    ((0.0, 1.5), (2.5, 1.5)),
-    ((0.0, 1.5), (1.5, 2.4)),
-    ((0.0, 3.0), (3.5, 0.5)),
-    ((0.0, 2.0), (2.0, 1.5)),
+_PLUCKED = ("acoustic guitar", "harp", "kalimba", "vibraphone", "koto", "marimba", "synth arpeggio")
+_CHOPPED = ("clavinet", "muted guitar", "synth stabs", "ukulele")
+"""Those that answer a first keyboard with a rhythm, not with an arpeggio."""
+_CHOPS = (
+    ((0.5, 0.3), (1.5, 0.3), (2.5, 0.3), (3.5, 0.3)),
+    ((0.5, 0.25), (1.25, 0.25), (2.5, 0.3), (3.25, 0.25)),
+    ((1.0, 0.4), (2.5, 0.3), (3.0, 0.4)),
 )
-_STABS = (((0.0, 0.7), (1.5, 0.5), (3.0, 0.7)), ((0.5, 0.5), (1.5, 0.5), (2.5, 0.5), (3.5, 0.4)))
-_BASS_LINES = (
-    ((0.0, 2.0, "root"), (2.5, 1.4, "root")),
-    ((0.0, 1.4, "root"), (1.5, 0.5, "root"), (2.5, 1.3, "fifth")),
-    ((0.0, 2.4, "root"), (2.5, 0.9, "fifth"), (3.5, 0.5, "lead in")),
-    ((0.0, 1.5, "root"), (2.5, 0.5, "octave"), (3.0, 0.9, "fifth")),
-)
-_WALKING = ((0.0, 0.9, "root"), (1.0, 0.9, "third"), (2.0, 0.9, "fifth"), (3.0, 0.9, "lead in"))
-_HOUSE_BASS = (
-    *((0.5, 0.48, "root"), (1.5, 0.48, "root"), (2.5, 0.48, "root")),
-    (3.5, 0.45, "octave"),
-)
-_LONG_BASS = ((0.0, 3.8, "root"),)
-_PLUCKED = ("acoustic guitar", "harp", "kalimba", "vibraphone")
-_STRUM_BEATS = {"acoustic guitar": 0.022, "electric guitar": 0.02, "harp": 0.05, "piano": 0.007}
+_STRUM_BEATS = {
+    "acoustic guitar": 0.022,
+    "electric guitar": 0.02,
+    "ukulele": 0.03,
+    "harp": 0.05,
+    "koto": 0.04,
+    "piano": 0.007,
+}
+_DRONE_RANGE = (36, 47)
 
 
 def fit(pitch: int, pitch_range: tuple[int, int]) -> int:
@@ -56,14 +52,14 @@ class Players:
     Args:
         roles: who plays.
         groove: shared timing.
-        genre: house has stabs, jazz walks.
+        flavour: whose rhythms to play.
         rng: gives the stream for a purpose.
     """
 
-    def __init__(self, roles: Roles, groove: Groove, genre: str, rng: Streams) -> None:
+    def __init__(self, roles: Roles, groove: Groove, flavour: Flavour, rng: Streams) -> None:
         self.roles = roles
         self.groove = groove
-        self.genre = genre
+        self.flavour = flavour
         self.rng = rng
 
     def accompany(
@@ -93,27 +89,30 @@ class Players:
         feel: np.random.Generator,
     ) -> Iterator[Note]:
         if section.name == "end" or (place == 0 and section.name in ("outro", "break")):
-            yield from self._chord(chord, voicing, name, _HELD, 0.58, feel)
+            yield from self._chord(chord, voicing, name, HELD, 0.58, feel)
         elif place > 0 or name in _PLUCKED:
             if place > 0 and section.name in ("intro", "outro", "break"):
+                return
+            if name in _CHOPPED:
+                chops = pick(self.rng("chops", name), _CHOPS)
+                yield from self._chord(chord, voicing[-3:], name, chops, 0.5, feel)
                 return
             yield from self._arpeggio(chord, voicing, name, 0.5 if place == 0 else 0.42, feel)
         else:
             hits = self._comp(section.name)
             yield from self._chord(chord, voicing, name, hits, 0.55, feel)
 
-    def _comp(self, section_name: str) -> tuple[tuple[float, float], ...]:
+    def _comp(self, section_name: str) -> Comp:
         if self.roles.calm:
-            return _HELD
-        rng = self.rng("comp", section_name)
-        return pick(rng, _STABS if self.genre == "lofi house" else _COMPS)
+            return HELD
+        return pick(self.rng("comp", section_name), self.flavour.comps)
 
     def _chord(
         self,
         chord: Chord,
         voicing: tuple[int, ...],
         name: str,
-        hits: tuple[tuple[float, float], ...],
+        hits: Comp,
         strength: float,
         feel: np.random.Generator,
     ) -> Iterator[Note]:
@@ -123,7 +122,7 @@ class Players:
                 continue
             # A held hit lasts as long as its chord, however long the bar.
             held = chord.duration_beats - offset
-            if hits is not _HELD:
+            if hits is not HELD:
                 held = min(length, held)
             start = self.groove.place(chord.start_beats + offset, feel)
             accent = strength * (1.0 if offset == 0.0 else 0.86) * float(feel.normal(1.0, 0.05))
@@ -143,6 +142,8 @@ class Players:
         shapes = ((0, 2, 1, 3, 2, 1, 3, 2), (0, 1, 2, 3, 2, 1, 2, 1), (0, 1, 2, -1, 3, -1, 2, -1))
         shape = pick(self.rng("arpeggio", name), shapes)
         step_beats = 1.0 if self.roles.calm else 0.5
+        if name == "synth arpeggio":
+            step_beats *= 0.5
         steps = int(chord.duration_beats / step_beats)
         for step in range(steps):
             rank = shape[step % len(shape)]
@@ -167,6 +168,11 @@ class Players:
         section: Section,
         feel: np.random.Generator,
     ) -> Iterator[Note]:
+        if name == "textured drones":
+            root = fit(chord.root + 36, _DRONE_RANGE)
+            yield Note(chord.start_beats, chord.duration_beats, root, 0.5, name)
+            yield Note(chord.start_beats, chord.duration_beats, root + 7, 0.36, name)
+            return
         strength = 0.62 if not self.roles.keys or section.name in ("intro", "break") else 0.45
         for pitch in voicing:
             velocity = strength * float(feel.normal(1.0, 0.03))
@@ -189,14 +195,10 @@ class Players:
             velocity = float(np.clip(accent, 0.1, 1.0))
             yield Note(start + 0.01, held * 0.96, pitch, velocity, self.roles.bass)
 
-    def _bass_line(self, section_name: str) -> tuple[tuple[float, float, str], ...]:
+    def _bass_line(self, section_name: str) -> BassLine:
         if section_name in ("end", "outro") or self.roles.calm:
-            return _LONG_BASS
-        if self.genre == "lofi house":
-            return _HOUSE_BASS
-        if self.genre == "jazz lofi" and self.roles.bass == "upright bass":
-            return _WALKING
-        return pick(self.rng("bass", section_name), _BASS_LINES)
+            return LONG_BASS
+        return pick(self.rng("bass", section_name), self.flavour.bass)
 
 
 def _bass_pitch(root: int, degree: str, chord: Chord, following: Chord) -> int:

@@ -116,6 +116,7 @@ class Score:
         textures: (name, level in dB against the music) pairs.
         themes: seasons and scenes it was written for.
         sound: the tape and the room.
+        chords: whose progressions it plays, a `flavour.Flavour.chords`.
         sounds: the words of `vocabulary.SOUNDS` that shaped it.
     """
 
@@ -133,6 +134,7 @@ class Score:
     textures: tuple[tuple[str, float], ...]
     themes: tuple[str, ...]
     sound: Sound
+    chords: str = ""
     sounds: tuple[str, ...] = ()
 
     @property

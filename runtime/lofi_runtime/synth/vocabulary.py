@@ -9,6 +9,7 @@ from __future__ import annotations
 INSTRUMENTS: dict[str, tuple[str, ...]] = {
     "piano": (
         "keys",
+        "keyboard",
         "grand piano",
         "upright piano",
         "felt piano",
@@ -20,69 +21,121 @@ INSTRUMENTS: dict[str, tuple[str, ...]] = {
     "rhodes": ("electric piano", "e piano", "epiano", "fender rhodes"),
     "wurlitzer": ("wurli", "wurly"),
     "organ": ("hammond", "organs"),
-    "acoustic guitar": ("guitar", "guitars", "nylon guitar", "ukulele", "ギター", "吉他", "🎸"),
+    "acoustic guitar": ("guitar", "guitars", "nylon guitar", "ギター", "吉他", "🎸"),
     "electric guitar": ("clean guitar", "clean electric guitar", "jazz guitar"),
-    "harp": ("koto", "harps"),
+    "ukulele": ("uke",),
+    "muted guitar": ("palm muted guitar",),
+    "clavinet": ("clav",),
+    "casio keyboard": ("casio", "toy keyboard", "casiotone"),
+    "koto": ("shamisen", "guzheng", "琴", "箏"),
+    "harp": ("harps",),
     "saxophone": ("sax", "tenor sax", "alto sax", "サックス", "🎷"),
     "flute": ("flutes", "woodwind", "woodwinds", "shakuhachi", "フルート"),
     "clarinet": (),
     "trumpet": ("muted trumpet", "horn", "🎺"),
-    "strings": ("violin", "violins", "cello", "string section", "orchestral", "🎻"),
-    "synth pads": ("pads", "pad", "synth pad", "synth", "synths", "synthesizer", "drone", "analog"),
-    "bells": ("bell", "glockenspiel", "celesta", "celeste", "chimes", "🔔"),
+    "horn section": ("horns", "brass", "brass section"),
+    "violin": ("fiddle", "solo violin", "🎻"),
+    "cello": ("cellos", "solo cello"),
+    "strings": ("violins", "string section", "orchestral", "orchestra"),
+    "synth pads": ("pads", "pad", "synth pad", "synth", "synths", "synthesizer", "analog"),
+    "textured drones": ("drone", "drones"),
+    "analog synth": ("synth lead", "analog synths", "lead synth", "moog"),
+    "synth arpeggio": ("arpeggiator", "synth arp", "synth arpeggios", "sequencer"),
+    "synth stabs": ("synth stab", "stabs", "chord stabs"),
+    "theremin": ("eerie samples",),
+    "bells": ("bell", "glockenspiel", "chimes", "🔔"),
+    "celesta": ("celeste",),
     "music box": ("musicbox", "オルゴール"),
-    "vibraphone": ("vibes solo", "marimba", "xylophone"),
+    "vibraphone": ("vibes solo",),
+    "marimba": ("xylophone", "balafon"),
+    "steel drums": ("steel drum", "steel pan", "steelpan", "steel pans"),
     "kalimba": ("thumb piano",),
     "chiptune lead": ("chiptune", "chip", "8 bit", "8bit", "16 bit", "square wave", "pulse wave"),
-    "humming": ("hum", "hums", "wordless vocals", "wordless", "choir", "oohs", "vocalization"),
-    "chopped vocals": (
-        *("vocal chops", "vocal samples", "female vocal sample", "male vocal sample"),
-        *("vocal", "vocals", "soulful vocals", "dreamy vocals"),
+    "humming": ("hum", "hums"),
+    "choir": ("wordless vocals", "wordless", "oohs", "aahs", "vocalization"),
+    "chopped vocals": ("vocal chops", "vocal samples", "chopped vocal", "pitched samples"),
+    "female vocals": (
+        *("female vocal sample", "female japanese vocals", "female vocal", "soulful vocals"),
+        *("dreamy vocals", "vocals", "vocal", "vocalist", "singing", "singer"),
     ),
-    "bass guitar": ("bass", "bassline", "warm bass", "deep bass", "funk bassline", "electric bass"),
+    "male vocals": ("male vocal sample", "male japanese vocals", "male vocal"),
+    "murmur": (
+        *("murmuring", "spoken word", "poetry reading", "narration", "poetry", "spoken"),
+        *("voice over", "voiceover", "mumbling"),
+    ),
+    "bass guitar": ("bass", "bassline", "warm bass", "funk bassline", "electric bass"),
     "upright bass": ("double bass", "acoustic bass", "contrabass"),
-    "sub bass": ("synth bass", "808"),
+    "sub bass": ("deep bass", "808"),
+    "synth bass": ("analog bass", "moog bass"),
+    "square wave bass": ("square bass", "8 bit bass", "chip bass"),
 }
 
 PERCUSSION: dict[str, tuple[str, ...]] = {
     "sleigh bells": ("sleigh bell", "jingle bells"),
     "bongos": ("bongo", "congas", "conga", "hand drums", "hand percussion"),
-    "shaker": ("shakers", "tambourine", "maracas"),
+    "shaker": ("shakers", "tambourine", "maracas", "light percussion"),
 }
 
 KITS: dict[str, tuple[str, ...]] = {
     "boom bap": ("boom bap drums", "boombap", "hip hop drums", "lofi drums", "dusty drums"),
     "brushes": ("brushed drums", "brush drums", "brushed", "jazz drums", "swing rhythm"),
-    "house": ("house beat", "four on the floor", "4 on the floor", "house drums", "disco"),
+    "live": ("live drums", "punchy drums", "funk drums", "acoustic drums"),
+    "machine": ("drum machine", "electronic drums", "drum machines", "electronic beat"),
+    "trap": ("trap drums", "trap beat", "trap hats"),
+    "house": ("open hi hats", "house beat", "four on the floor", "4 on the floor", "house drums", "disco", "disco samples"),
     "minimal": (
         *("minimal drums", "soft drums", "sparse drums", "light drums", "minimal beat"),
         "minimal distraction",
     ),
 }
 
-DRUM_WORDS = ("drums", "drum", "drum machine", "beat", "percussion", "snare", "ドラム", "🥁")
+DRUM_WORDS = ("drums", "drum", "beat", "percussion", "snare", "ドラム", "🥁")
 DRUMLESS_WORDS = ("drumless", "beatless", "no beats")
 MELODY_WORDS = ("melody", "lead", "melodies", "solo")
 BASS_WORDS = ("bass", "bassline")
+BASSES = ("bass guitar", "upright bass", "sub bass", "synth bass", "square wave bass")
+VOCALS = ("chopped vocals", "female vocals", "male vocals", "humming", "choir", "murmur")
+PADS = ("synth pads", "strings", "choir", "textured drones")
 
 TEXTURES: dict[str, tuple[str, ...]] = {
     "rain": (
         *("rainy", "raining", "rainfall", "rain ambience", "rain sounds", "drizzle", "storm"),
-        *("thunderstorm", "rainy day", "雨", "🌧", "☔"),
+        *("thunderstorm", "rainy day", "grey sky", "雨", "🌧", "☔"),
     ),
-    "vinyl crackle": ("vinyl", "crackle", "record crackle", "vinyl noise", "dusty", "turntable"),
-    "tape hiss": ("tape", "hiss", "cassette", "tape saturation", "tape noise", "📼"),
-    "ocean": ("sea", "waves", "beach", "seaside", "surf", "beach vibes", "海", "🌊", "🏖"),
-    "forest": ("birds", "birdsong", "nature", "nature sounds", "woods", "garden", "森", "🌲", "🌳"),
-    "cafe": ("café", "coffee shop", "coffee", "coffeehouse", "cafe ambience", "カフェ", "☕"),
-    "night": ("crickets", "late night", "midnight", "night ambience", "夜", "🌙", "🌃"),
+    "thunder": ("distant thunder", "thunderstorm", "storm", "⛈"),
+    "vinyl crackle": ("vinyl", "crackle", "record crackle", "vinyl noise", "record noise", "dusty", "turntable"),
+    "tape hiss": ("tape", "hiss", "cassette", "tape noise", "📼"),
+    "ocean": ("sea", "waves", "beach", "seaside", "surf", "beach vibes", "poolside", "海", "🌊", "🏖"),
+    "forest": (
+        *("birds", "birdsong", "nature", "nature sounds", "woods", "garden", "park"),
+        *("field recordings", "森", "🌲", "🌳"),
+    ),
+    "stream": ("mountain stream", "river", "brook", "creek", "waterfall"),
+    "cafe": (
+        *("café", "coffee shop", "coffee", "coffeehouse", "cafe ambience", "café ambience"),
+        *("quiet chatter", "chatter", "smoky bar", "lounge", "jazz club", "カフェ", "☕"),
+    ),
+    "night": (
+        *("crickets", "late night", "midnight", "night ambience", "starry night", "moonlight"),
+        *("full moon", "夜", "🌙", "🌃"),
+    ),
     "fireplace": ("fire", "campfire", "fireside", "hearth", "🔥"),
-    "wind": ("windy", "breeze", "snow", "snowy", "blizzard", "雪", "❄"),
-    "city": ("urban", "street", "traffic", "city night", "downtown", "city ambience", "街", "🏙"),
+    "wind": (
+        *("windy", "breeze", "snow", "snowy", "snowy night", "snowfall", "blizzard"),
+        *("falling leaves", "fog", "mist", "雪", "❄"),
+    ),
+    "city": (
+        *("urban", "street", "traffic", "city night", "downtown", "city ambience", "city walk"),
+        *("street lights", "empty streets", "night drive", "road trip", "rooftop", "街", "🏙"),
+    ),
+    "fireworks": ("distant fireworks", "firework", "🎆", "🎇"),
+    "train": ("train ride", "trains", "railway", "電車", "🚆"),
+    "projector": ("old movie", "film projector", "super 8", "🎞"),
+    "room": ("quiet room", "room tone", "library"),
 }
 
 MOODS: dict[str, tuple[str, ...]] = {
-    "chill": ("chilled", "chilling", "chill beats", "laid back", "mellow", "easy"),
+    "chill": ("chilled", "chilling", "chill beats", "laid back", "mellow", "easy", "lazy", "smooth"),
     "relaxing": ("relaxed", "relax", "calm", "calming", "soothing", "soft", "gentle"),
     "melancholic": ("melancholy", "sad", "sorrow", "blue", "悲しい", "😢"),
     "nostalgic": ("nostalgia", "retro", "memories", "懐かしい"),
@@ -90,7 +143,7 @@ MOODS: dict[str, tuple[str, ...]] = {
     "cozy": ("cosy", "comfy", "snug", "homely"),
     "peaceful": ("peace", "tranquil", "quiet", "meditative", "静か"),
     "introspective": ("reflective", "thoughtful", "pensive"),
-    "romantic": ("love", "romance", "intimate", "tender", "❤"),
+    "romantic": ("love", "romance", "intimate", "tender", "valentine", "❤"),
     "hopeful": ("hope", "optimistic", "uplifting", "renewal"),
     "contemplative": (),
     "serene": ("airy",),
@@ -99,12 +152,12 @@ MOODS: dict[str, tuple[str, ...]] = {
     "warm": ("golden", "warmth", "analog warmth"),
     "dark": ("deeper", "gloomy", "noir"),
     "moody": ("brooding",),
-    "happy": ("joyful", "cheerful", "sunny", "bright", "playful", "楽しい"),
-    "upbeat": ("energetic", "lively", "positive"),
+    "happy": ("joyful", "cheerful", "sunny", "bright", "playful", "carefree", "楽しい"),
+    "upbeat": ("energetic", "lively", "positive", "adventurous"),
     "groovy": ("funky", "funk", "groove"),
-    "sleepy": ("sleep", "sleeping", "bedtime", "lullaby", "drowsy", "lazy", "💤"),
+    "sleepy": ("sleep", "sleeping", "bedtime", "lullaby", "drowsy", "💤"),
     "focused": ("focus", "study", "studying", "coding", "code", "work", "concentration"),
-    "spooky": ("eerie", "haunted", "creepy", "halloween", "🎃", "👻"),
+    "spooky": ("eerie", "haunted", "haunted house", "mysterious", "creepy", "halloween", "🎃", "👻"),
     "festive": ("holiday", "holidays"),
     "ethereal": ("atmospheric", "cosmic", "space", "celestial"),
     "lonely": ("alone", "solitude"),
@@ -126,30 +179,44 @@ GENRES: dict[str, tuple[str, ...]] = {
 THEMES: dict[str, tuple[str, ...]] = {
     "christmas": ("xmas", "christmas lofi", "santa", "クリスマス", "🎄", "🎅"),
     "winter": ("december", "january", "冬", "⛄"),
-    "spring": ("sakura", "cherry blossom", "春", "🌸"),
+    "spring": ("sakura", "cherry blossom", "cherry blossoms", "春", "🌸"),
     "summer": ("tropical", "夏", "☀"),
     "autumn": ("fall", "october", "秋", "🍂", "🍁"),
     "halloween": ("🎃",),
     "sunset": ("golden hour", "dusk", "🌅", "🌇"),
     "morning": ("sunday morning", "dawn", "sunrise", "awakening", "朝"),
-    "anime": ("japanese", "japan", "tokyo", "ghibli", "city pop", "アニメ"),
+    "anime": ("japanese", "japan", "tokyo", "ghibli", "アニメ"),
 }
 
 SOUNDS: dict[str, tuple[str, ...]] = {
-    "reverb": ("reverb heavy", "room reverb", "spacious", "echo", "reverberant", "wet"),
-    "filtered": ("muffled", "underwater", "lowpass", "low pass", "filtered samples"),
+    "reverb": ("reverb heavy", "spacious", "echo", "reverberant", "wet"),
+    "room reverb": ("room ambience", "small room"),
+    "filtered": ("muffled", "underwater", "lowpass", "low pass", "soft low pass"),
+    "dark filter": ("dark mix",),
+    "bright mix": ("bright sound",),
+    "sampled": ("jazz samples", "soul samples", "disco samples", "sampled loop"),
+    "sweep": ("filter sweep", "filtered loop", "filtered samples"),
     "clean": ("hifi", "hi fi", "crisp", "pristine"),
     "wobbly": (
-        "wow and flutter",
-        "tape wobble",
-        "wow",
-        "flutter",
-        "warped",
-        "detuned",
-        "worn tape",
+        *("wow and flutter", "tape wobble", "wow", "flutter", "warped", "detuned", "worn tape"),
+        *("detuned keys",),
     ),
     "pumping": ("side chain compression", "sidechain", "side chain", "sidechained"),
     "dry": ("close", "no reverb"),
+    "tape saturation": ("saturated", "saturation", "overdriven", "distorted", "distortion"),
+    "analog warmth": ("warm tape",),
+    "compressed": ("warm compression", "gentle compression", "compression"),
+    "punchy": ("punchy drums", "hard hitting"),
+    "chorus effect": ("chorus", "chorused"),
+    "tremolo": ("auto pan", "swaying"),
+    "bitcrushed": ("8 bit textures", "bitcrush", "bit crushed", "lo bit"),
+    "wide stereo": ("wide", "stereo width"),
+    "lo fi production": ("lofi production", "low fidelity"),
+    "slow attack": ("soft attack", "swells"),
+    "swing rhythm": ("swing", "swung", "shuffle"),
+    "steady rhythm": ("steady", "steady beat", "straight rhythm"),
+    "complex harmony": ("jazz harmony", "jazz chords", "extended chords", "complex chords"),
+    "city pop": ("city pop influence", "citypop"),
 }
 
 TEMPO_WORDS: dict[str, tuple[float, float]] = {
@@ -174,35 +241,7 @@ MODE_WORDS: dict[str, tuple[str, ...]] = {
     "dorian": (),
     "lydian": (),
     "mixolydian": (),
+    "phrygian": (),
+    "harmonic minor": (),
+    "pentatonic": ("pentatonic scale",),
 }
-
-GENRE_DEFAULTS: dict[str, str] = {
-    "lofi hip hop": "boom bap, vinyl crackle, 70-88 bpm",
-    "jazz lofi": "brushes, piano, upright bass, saxophone, vinyl crackle, 72-90 bpm",
-    "ambient lofi": "minimal drums, synth pads, rhodes, reverb, tape hiss, 60-70 bpm",
-    "lofi house": "house beat, rhodes, sub bass, filtered, pumping, vinyl crackle, 112-118 bpm",
-    "chillhop": "boom bap, upbeat, rhodes, electric guitar, bass guitar, vinyl crackle, 86-96 bpm",
-    "dark lofi": "boom bap, dark, minor key, rhodes, sub bass, filtered, vinyl crackle, 64-76 bpm",
-    "bedroom pop lofi": "dreamy, electric guitar, synth pads, wobbly, tape hiss, 76-90 bpm",
-    "chiptune lofi": "chiptune, rhodes, sub bass, boom bap, 80-96 bpm",
-    "r&b lofi": "rhodes, sub bass, boom bap, chopped vocals, vinyl crackle, 66-78 bpm",
-    "synthwave lofi": "synth pads, bells, sub bass, boom bap, tape hiss, 78-92 bpm",
-}
-
-THEME_DEFAULTS: dict[str, str] = {
-    "christmas": "festive, cozy, piano, music box, sleigh bells, major key",
-    "winter": "cozy, synth pads, sleigh bells, wind",
-    "spring": "hopeful, flute, acoustic guitar, forest, major key",
-    "summer": "happy, acoustic guitar, bongos, ocean, major key",
-    "autumn": "nostalgic, acoustic guitar, piano, fireplace",
-    "halloween": "spooky, music box, organ, wind, minor key",
-    "sunset": "warm, electric guitar, rhodes",
-    "morning": "peaceful, piano, acoustic guitar, forest, major key",
-    "anime": "nostalgic, piano, harp, music box",
-}
-
-STYLE_EXTRAS: dict[str, str] = {
-    "THEME-04": "drumless",  # a model's "minimal drums" may hardly be heard; a kit here always is
-    "VOCAL-04": "humming",  # the nearest it has to a speaking voice
-}
-"""What a style's tags cannot say to a synthesiser; `defaults` reads the rest from the taxonomy."""

@@ -27,7 +27,7 @@ class Wishes:
     Args:
         tempo_bpm: lowest and highest tempo wanted.
         tonic: pitch class, 0 is C.
-        mode: "major", "minor", "dorian", "lydian" or "mixolydian".
+        mode: one of `vocabulary.MODE_WORDS`.
         modes: what to choose from where no mode is named; only a style says this.
         genre: the first genre named.
         moods: in order of mention, as are the other tuples.
@@ -108,7 +108,7 @@ def _wanted(wishes: Wishes) -> frozenset[str]:
 
 
 def _spaced(text: str) -> str:
-    return re.sub(r"(?<=[^\W\d_])[-_](?=[^\W\d_])|_", " ", text).replace("’", "'")
+    return re.sub(r"(?<=[^\W_])[-_](?=[^\W\d_])|_", " ", text).replace("’", "'")
 
 
 def _take_tempo(text: str) -> tuple[tuple[float, float] | None, str]:
@@ -136,7 +136,7 @@ def _worded_tempo(found: dict[str, list[str]]) -> tuple[float, float] | None:
     return v.TEMPO_WORDS[named[0]] if named else None
 
 
-_MODES = "major|minor|maj|min|dorian|lydian|mixolydian"
+_MODES = "harmonic minor|major|minor|maj|min|dorian|phrygian|lydian|mixolydian|pentatonic"
 _KEY_WORDS = re.compile(
     rf"(?<![\w'])([A-Ga-g])\s*[- ]?(#|b(?![a-z])|sharp|flat)?[\s-]*({_MODES})(?![\w])"
     r"(\s+(?:key|feel|mood|chords?|scale|vibe|tonality))?",
@@ -231,9 +231,9 @@ def _read_clause(clause: str, found: dict[str, list[str]], refused: set[str]) ->
 
 def _refusal(category: str, concept: str, word: str) -> tuple[str, ...]:
     if word in v.BASS_WORDS:
-        return ("bass", "bass guitar", "upright bass", "sub bass")
+        return ("bass", *v.BASSES)
     if category == "instruments" and concept == "acoustic guitar" and word.startswith("guitar"):
-        return ("acoustic guitar", "electric guitar")
-    if category == "instruments" and "vocals" in word:
-        return ("chopped vocals", "humming")
+        return ("acoustic guitar", "electric guitar", "muted guitar")
+    if category == "instruments" and word in ("vocals", "vocal", "singing", "singer"):
+        return v.VOCALS
     return (concept,)

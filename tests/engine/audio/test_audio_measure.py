@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lofi_engine.audio.measure import bandwidth_hz, clipped_share, decibels, measure
+from lofi_engine.audio.measure import measure
 from tests.support.audio_folder import tune
 
 RATE = 44_100
@@ -22,25 +22,9 @@ def test_a_sine_measures_what_it_is():
     assert found.rms_dbfs == pytest.approx(-9.03, abs=0.01)
     assert (found.clipped, found.silent) == (0.0, 0.0)
     assert abs(found.dc_offset) < 1e-4
-
-
-@pytest.mark.parametrize("hertz", [55, 110, 440, 5_000])
-@pytest.mark.parametrize("amplitude", [1.0, 0.5, 0.02])
-def test_a_pure_tone_is_never_called_clipped(hertz, amplitude):
-    assert clipped_share(sine(hertz, amplitude)) < 0.001
-
-
-def test_clipping_shows_at_full_scale_and_after_it_was_turned_down():
-    clipped = np.clip(sine(110, 1.0, bits=None) * 2, -1, 1)
-    assert clipped_share(clipped) == pytest.approx(2 / 3, abs=0.01)
-    assert clipped_share(clipped * 0.5) == pytest.approx(2 / 3, abs=0.01)
-    one_side = clipped.copy()
-    one_side[1] *= 0.1
-    assert clipped_share(one_side) > 0.3
-
-
-def test_samples_above_full_scale_in_a_float_file_count_as_clipped():
-    assert clipped_share(sine(110, 2.0, bits=None)) == pytest.approx(2 / 3, abs=0.01)
+    assert found.crest_db == pytest.approx(3.01, abs=0.01)
+    assert found.true_peak_dbfs == pytest.approx(-6.02, abs=0.01)
+    assert found.loudness_lufs == pytest.approx(-6.7, abs=0.1)  # 440 Hz is weighted little
 
 
 def test_a_quiet_track_is_not_silent():
@@ -67,19 +51,29 @@ def test_a_constant_offset_is_silence_with_an_offset():
 
 
 def test_a_track_shorter_than_a_frame_can_be_measured():
-    assert measure(np.full((1, 10), 0.1, np.float32), RATE).peak_dbfs == pytest.approx(-20.0)
+    found = measure(np.full((1, 10), 0.1, np.float32), RATE)
+    assert found.peak_dbfs == pytest.approx(-20.0)
+    assert (found.loudness_lufs, found.noise_floor_dbfs) == (-70.0, -120.0)
 
 
-def test_bandwidth_ends_where_the_sound_does():
-    noise = np.random.default_rng(0).standard_normal(RATE * 2).astype(np.float32) * 0.1
-    spectrum = np.fft.rfft(noise)
-    spectrum[np.fft.rfftfreq(len(noise), 1 / RATE) > 8_000] = 0
-    low = np.fft.irfft(spectrum).astype(np.float32)[None]
-    assert bandwidth_hz(low, RATE) == pytest.approx(8_000, abs=300)
-    assert bandwidth_hz(noise[None], RATE) > 21_000
-    assert bandwidth_hz(np.zeros((2, RATE), np.float32), RATE) == 0
+def test_digital_silence_measures_the_floors_of_all_scales():
+    found = measure(np.zeros((2, RATE), np.float32), RATE)
+    assert (found.peak_dbfs, found.true_peak_dbfs, found.rms_dbfs) == (-120.0, -120.0, -120.0)
+    assert (found.loudness_lufs, found.noise_floor_dbfs) == (-70.0, -120.0)
+    assert (found.clipped, found.clipped_between, found.bandwidth_hz) == (0.0, 0.0, 0)
 
 
-def test_decibels_have_a_floor():
-    assert decibels(1.0) == 0.0
-    assert decibels(0.0) == -120.0
+def test_the_crest_factor_falls_when_music_is_limited_hard():
+    music = tune(3.0, RATE, seed=1).T
+    limited = np.tanh(music * 20).astype(np.float32)
+    assert measure(music, RATE).crest_db > 10
+    assert measure(limited, RATE).crest_db < 4
+
+
+def test_peaks_are_of_every_channel_and_the_sound_of_what_is_heard():
+    six = np.zeros((6, RATE * 2), np.float32)
+    six[3] = sine(60, 0.9, bits=None)[0]  # the low-frequency channel, which nobody hears in stereo
+    heard = sine(997, 0.1, bits=None)
+    found = measure(six, RATE, heard)
+    assert found.peak_dbfs == pytest.approx(-0.92, abs=0.01)
+    assert found.loudness_lufs == pytest.approx(-20.0, abs=0.1)

@@ -24,7 +24,17 @@ print(json.dumps({"code": code, "modules": sorted({name.split(".")[0] for name i
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["validate", "RECIPE"], ["plan", "RECIPE"], ["ls"], ["run", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["validate", "RECIPE"],
+        ["plan", "RECIPE"],
+        ["ls"],
+        ["run", "--help"],
+        ["data", "report", "RECIPE"],
+        ["data", "plan", "RECIPE"],
+        ["data", "outreach", "RECIPE", "--artist", "Ann", "--tracks", "1"],
+    ],
 )
 def test_light_commands_import_nothing_heavy(arguments):
     starter = str(shared_folder("recipes") / "starter.yaml")

@@ -9,6 +9,7 @@ from tests.support.recipes import write_recipe
 
 VERBS = (
     "init", "ls", "validate", "migrate", "plan", "run", "status", "clean", "generate", "doctor",
+    "styles",
 )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -36,9 +38,13 @@ def write(folder: Path, content: object) -> Path:
 
 
 def entry(
-    license_name: str, kind: str = "creative-commons", ai_training: bool | None = None
+    license_name: str,
+    kind: str = "creative-commons",
+    ai_training: bool | None = None,
+    **more: Any,
 ) -> Entry:
-    return Entry("a.wav", kind, license_name, ai_training, ())
+    more = {"attribution": "A credit", "ai_training_evidence": "a letter", **more}
+    return Entry("a.wav", kind, license_name, ai_training, (), **more)
 
 
 def faults(folder: Path, content: object) -> list[str]:
@@ -63,6 +69,10 @@ def test_the_specifications_template_is_read_as_it_stands(tmp_path):
         style_ids=("CORE-01", "THEME-03"),
         artist="ChillBeatsProducer",
         cost_usd=75.0,
+        provider="Fiverr",
+        date_acquired="2025-01-15",
+        quality_score=92,
+        human_verified=True,
     )
     assert judge(found, POLICY).refusal == ""
     assert judge(found, POLICY).ai_training
@@ -146,6 +156,121 @@ def test_licence_names_are_written_many_ways():
 )
 def test_the_policy_is_a_gate(found, refusal):
     assert judge(found, POLICY, "sources.json").refusal == refusal
+
+
+def test_an_entry_s_every_word_is_read(tmp_path):
+    source = {
+        "type": "partnership",
+        "license": "Agreement",
+        "ai_training": True,
+        "ai_training_evidence": " agreement.pdf, clause 4 ",
+        "title": "Rain",
+        "url": "https://example.org/rain",
+        "attribution": "Rain,\nby Ann",
+    }
+    review = {"accepted": True, "tags": ["lofi", "rain"], "date": "2025-02-01"}
+    (found,) = read_ledger(
+        write(tmp_path, [{"filename": "a.wav", "source": source, "review": review}])
+    )
+    assert found.ai_training_evidence == "agreement.pdf, clause 4"
+    assert (found.title, found.url) == ("Rain", "https://example.org/rain")
+    assert found.attribution == "Rain, by Ann"
+    assert not found.credit_built
+    assert (found.review_accepted, found.review_tags) == (True, ("lofi", "rain"))
+    assert (found.review_date, found.quality_score, found.human_verified) == (
+        "2025-02-01",
+        None,
+        False,
+    )
+
+
+def test_a_day_that_no_month_has_is_a_fault(tmp_path):
+    bad = {**TEMPLATE, "review": {"date": "2025-13-01", "accepted": True}}
+    assert faults(tmp_path, [bad])[0].startswith(
+        "ledger sources.json: track_001.mp3: review.date: '2025-13-01' does not match"
+    )
+
+
+def test_a_credit_is_built_where_cc_by_asks_for_one_and_none_is_given(tmp_path):
+    source = {"type": "creative-commons", "license": "CC BY 4.0", "ai_training": True}
+    rows = [
+        {"filename": "a.wav", "source": {**source, "artist": "Ann", "title": "Rain"}},
+        {"filename": "b.wav", "source": source},
+        {"filename": "c.wav", "source": {**source, "license": "cc0", "artist": "Cy"}},
+    ]
+    built, nameless, free = read_ledger(write(tmp_path, rows))
+    assert built.attribution == (
+        '"Rain" by Ann, CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)'
+    )
+    assert built.credit_built
+    assert (nameless.attribution, nameless.credit_built) == ("", False)
+    assert (free.attribution, free.credit_built) == ("", False)
+    assert judge(nameless, POLICY, "sources.json").refusal == (
+        "licence 'cc-by-4.0' asks for credit and sources.json names neither artist nor attribution"
+    )
+    assert judge(built, POLICY).refusal == judge(free, POLICY).refusal == ""
+
+
+def test_a_claim_without_evidence_is_noted_or_refused_as_the_recipe_says():
+    claimed = entry("Contract of May", "commissioned", True, ai_training_evidence="")
+    terms = judge(claimed, POLICY)
+    assert (terms.refusal, terms.notes) == (
+        "",
+        (
+            "its right to train under 'contract-of-may' has no evidence; say in "
+            "source.ai_training_evidence where it can be read",
+        ),
+    )
+    strict = replace(POLICY, require_evidence=True)
+    assert judge(claimed, strict).refusal == (
+        "its right to train under 'contract-of-may' has no evidence (source.ai_training_evidence)"
+    )
+    assert judge(replace(claimed, ai_training_evidence="mail of 2 May"), strict).refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("license_name", "kind"),
+    [("cc0", "creative-commons"), ("AI Training Rights", "commissioned"), ("mine", "own")],
+)
+def test_what_grants_the_right_itself_or_is_one_s_own_needs_no_evidence(license_name, kind):
+    policy = Licenses(True, ("cc0", "commissioned", "own"), require_evidence=True)
+    terms = judge(entry(license_name, kind, True, ai_training_evidence=""), policy)
+    assert (terms.refusal, terms.notes) == ("", ())
+
+
+def test_a_licence_nobody_has_named_is_refused_whatever_is_allowed():
+    open_policy = Licenses(False, ("unknown", "commissioned"))
+    assert judge(entry("unknown", "commissioned", True), open_policy, "sources.json").refusal == (
+        "its licence is still 'unknown' in sources.json (source.license)"
+    )
+
+
+def test_what_a_listener_refused_stays_out():
+    refused = entry("cc0", review_accepted=False, review_date="2025-02-01")
+    assert judge(refused, POLICY).refusal == (
+        "a listener refused it on 2025-02-01 (review.accepted)"
+    )
+    assert judge(replace(refused, review_accepted=True), POLICY).refusal == ""
+
+
+def test_a_licence_that_binds_the_model_is_held_against_the_model_s():
+    policy = Licenses(True, ("cc-by-nc-4.0",))
+    track = entry("CC BY-NC 4.0", ai_training=True)
+    assert judge(track, policy, "sources.json", "cc-by-nc-4.0").refusal == ""
+    assert judge(track, policy, "sources.json", "apache-2.0").refusal == (
+        "licence 'cc-by-nc-4.0' may not go into a model under 'apache-2.0': it forbids commercial "
+        "use, which the model's licence must forbid as well (NC)"
+    )
+
+
+def test_all_that_must_be_mended_is_said_at_once():
+    track = entry("CC BY-SA 4.0", attribution="", ai_training_evidence="")
+    refusal = judge(track, Licenses(True, ("cc-by-sa-4.0",)), "l.json", "mit").refusal
+    assert [part.split(" ")[2:4] for part in refusal.split("; ")] == [
+        ["may", "not"],
+        ["asks", "for"],
+        ["right", "recorded"],
+    ]
 
 
 def test_without_the_training_gate_a_track_without_entry_is_unknown_and_passes():

@@ -365,13 +365,39 @@ def test_a_base_with_more_layers_is_told_in_a_few_words(own):
             r"config\.json: lacks num_layers, .*speaker_embedding_dim",
         ),
         (f"{checkpoint.TEXT}/{checkpoint.TOKENIZER}", "{}", r"tokenizer\.json"),
+        (
+            f"{checkpoint.TRANSFORMER}/{checkpoint.CONFIG}",
+            '{"erg": 5}',
+            r"config\.json: erg is 5, must be a mapping",
+        ),
         (checkpoint.LYRIC_VOCABULARY, "{}", "not a tokenizers JSON"),
+        (checkpoint.LYRIC_VOCABULARY, b"\xff\xfe\x00", r"cannot read .*vocabulary\.json: .*utf-8"),
     ],
 )
 def test_damaged_files_are_named(own, file, content, text):
     rewrite(own / file, content)
     with pytest.raises(StageError, match=text):
         load(str(own), own)
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        (checkpoint.TRANSFORMER, {"num_attention_heads": "two"}),
+        (checkpoint.TRANSFORMER, {"num_layers": "four"}),
+        (checkpoint.DCAE, {"decoder_block_types": 7}),
+        (checkpoint.VOCODER, {"resblock_kernel_sizes": [-3]}),
+        (checkpoint.TEXT, {"d_model": "wide"}),
+    ],
+)
+def test_a_configuration_that_makes_no_network_is_named_on_one_line(own, part, wrong):
+    config = own / part / checkpoint.CONFIG
+    rewrite(config, json.dumps(json.loads(config.read_text()) | wrong))
+    with pytest.raises(
+        StageError, match=rf"{part}/config\.json: no network can be built"
+    ) as caught:
+        load(str(own), own)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_vocabulary_of_a_larger_base_is_refused(own):

@@ -220,7 +220,7 @@ def test_a_missing_key_is_named(tmp_path):
             FAMILY.outline("base", revision="main", home=tmp_path)
         path.write_text(whole)
     path.write_text("no JSON")
-    with pytest.raises(StageError, match=r"umt5-base.config\.json is not JSON"):
+    with pytest.raises(StageError, match=r"umt5-base.config\.json: not JSON"):
         FAMILY.outline("base", revision="main", home=tmp_path)
     shutil.rmtree(tmp_path / "base" / TEXT)
     with pytest.raises(StageError, match="cannot read"):

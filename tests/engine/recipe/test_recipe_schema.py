@@ -143,7 +143,11 @@ def test_keys_are_listed_with_where_they_belong():
 
 def test_defaults_are_filled_in_all_the_way_down():
     filled = fill_defaults({"training": {"steps": 3}}, recipe_schema())
-    assert filled["training"]["sampling"] == {"by": "style"}
+    assert filled["training"]["sampling"] == {
+        "by": "style",
+        "shuffle_tags": True,
+        "recaption_share": 0.3,
+    }
     assert filled["lora"]["targets"][0] == "speaker_embedder"
     assert "dataset" not in filled
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +18,11 @@ from lofi_engine.data.rows import accepted_rows, read_rows
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import Licenses, Quality, Recipe, Synth
 from lofi_engine.stages import curate
-from lofi_runtime.errors import StyleError
 from lofi_runtime.styles.taxonomy import load_styles
 from lofi_runtime.synth import VERSION as SYNTH_VERSION
 from tests.support.audio_folder import LIMITS, REASONS, make_audio_folder, tune
 from tests.support.recipes import make_recipe
+from tests.support.recordings import play
 from tests.support.stage_runs import run_stage
 
 REAL_TRACK = Path(__file__).resolve().parents[4] / "shared" / "audio" / "test_track_001.mp3"
@@ -143,17 +144,63 @@ def test_after_a_kill_finished_tracks_are_kept_and_the_bytes_are_the_same(mixed,
         assert (progress / "units" / name).stat().st_mtime_ns == stamp
 
 
-def test_damaged_progress_is_made_again(tmp_path):
+@pytest.mark.parametrize("damaged", ["audio.mp3", "fingerprint.npy"])
+def test_damaged_progress_is_made_again(damaged, tmp_path):
     (tmp_path / "raw").mkdir()
     soundfile.write(tmp_path / "raw" / "a.wav", tune(5.0, 44_100, seed=1), 44_100)
     recipe = recipe_of(tmp_path, {"path": "raw"})
     first = run_stage(curate, recipe, tmp_path / "first", progress=tmp_path / "progress")
     copy = first.files()
     shutil.rmtree(first.work)  # it shares its audio with the progress folder
-    (audio,) = (tmp_path / "progress").rglob("audio.mp3")
-    audio.write_bytes(b"half")
+    (file,) = (tmp_path / "progress").rglob(damaged)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:20])
     second = run_stage(curate, recipe, tmp_path / "second", progress=tmp_path / "progress")
     assert second.files() == copy
+    assert file.read_bytes() == whole
+
+
+def test_a_worker_that_is_killed_costs_no_track(mixed, tmp_path):
+    killed = []
+
+    def kill(event):
+        if event.kind == "progress" and event.done >= 20 and not killed:
+            killed.append(multiprocessing.active_children()[0])
+            killed[0].kill()
+
+    run = run_stage(curate, mixed.recipe, tmp_path, sink=kill)
+    assert killed
+    assert run.files() == mixed.run.files()
+
+
+def test_near_duplicates_are_refused_but_for_the_best_or_kept_as_a_group(tmp_path):
+    (tmp_path / "raw").mkdir()
+    song = play("CORE-02", 1, 12.0)
+    made = {"b": song, "a": song[:, 2 * 48_000 :] * np.float32(0.5), "c": play("CORE-02", 2, 12.0)}
+    for name, sound in made.items():
+        soundfile.write(tmp_path / "raw" / f"{name}.wav", sound.T, 48_000)
+    source, limits = {"path": "raw"}, {**LIMITS, "max_duration_sec": 15}
+
+    def curated(place: str, **changes: Any) -> list[tuple[str, str, str]]:
+        recipe = recipe_of(tmp_path, source, quality=limits, **changes)
+        rows = read_rows(run_stage(curate, recipe, tmp_path / place).work)
+        return [(row.track, row.duplicate_group, row.reason) for row in rows]
+
+    reason = "near duplicate of 'raw/b.wav', which is kept: it lasts 12.0 s, this one 10.0 s"
+    assert curated("one") == [("", "b", reason), ("b", "b", ""), ("c", "", "")]
+    kept = [("a", "a", ""), ("b", "a", ""), ("c", "", "")]
+    assert curated("all", duplicates="keep") == kept
+
+
+def test_files_of_folders_called_alike_are_all_kept(tmp_path):
+    folders = [tmp_path / place / "music" for place in ("x", "y", "z")]
+    for seed, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "a.wav", tune(5.0, 22_050, seed=seed), 22_050)
+    recipe = recipe_of(tmp_path / "home", *({"path": str(folder)} for folder in folders))
+    rows = accepted_rows(run_stage(curate, recipe, tmp_path / "run").work)
+    assert len({row.file for row in rows}) == 3
+    assert {row.source for row in rows} == {"music/a.wav"}
 
 
 def test_flac_is_written_where_the_recipe_says_so(tmp_path):
@@ -202,7 +249,10 @@ def test_the_licence_policy_is_a_gate_and_the_ledgers_words_are_kept(tmp_path):
         "raw/text.mp3": "no licence entry in sources.json; no audio can be decoded from it "
         "(nothing in it is audio)",
         "raw/unlisted.wav": "no licence entry in sources.json",
+        "gone.wav": "sources.json has an entry for it, and no file is meant by it",
     }
+    assert rows["gone.wav"].status == "missing"
+    assert (run.outcome.facts["rejected"], run.outcome.facts["missing"]) == (4, 1)
     good = rows["raw/good.wav"]
     assert (good.license, good.type, good.ai_training) == (
         "ai-training-rights",
@@ -235,7 +285,7 @@ def test_a_ledger_shared_by_two_sources_licenses_each_file_by_itself(tmp_path):
         "the entry 'a.wav' in sources.json could mean 'raw/one/a.wav' or 'raw/three/a.wav' or "
         "'raw/two/a.wav'; write its path there"
     )
-    assert {row.source: row.reason for row in read_rows(run.work)} == {
+    assert {row.source: row.reason for row in read_rows(run.work) if row.status != "missing"} == {
         "raw/one/a.wav": "",
         "raw/two/a.wav": unclear,
         "raw/two/b.wav": "",
@@ -270,7 +320,7 @@ def test_names_in_any_encoding_reach_the_ledger_and_back(tmp_path):
         file.write(b"\xe9")
     run = run_stage(curate, recipe_of(tmp_path, {"path": "raw"}), tmp_path / "run")
     rows = {row.source: row.reason for row in read_rows(run.work)}
-    assert rows["raw/caf\\udce9.wav"] == "its caf\\udce9_prompt.txt is not UTF-8 text"
+    assert rows["raw/caf\\udce9.wav"].startswith("its name is not UTF-8")
     assert set(rows) == {"raw/good.wav", "raw/夜.txt", "raw/caf\\udce9.wav"}
 
 
@@ -284,13 +334,19 @@ def test_targets_shape_no_key_and_versions_do(tmp_path):
     assert curate.settings(recipe_of(tmp_path, {"path": "raw"})).synth_version is None
 
 
-def test_a_style_that_does_not_exist_ends_the_run_by_name(tmp_path):
+def test_a_style_that_does_not_exist_refuses_its_track_and_no_other(tmp_path):
     (tmp_path / "raw").mkdir()
-    soundfile.write(tmp_path / "raw" / "a.wav", tune(5.0, 22_050, seed=1), 22_050)
-    ledger(tmp_path, {"a.wav": {"style_ids": ["CORE-99"]}})
-    recipe = recipe_of(tmp_path, {"path": "raw", "ledger": "sources.json"})
-    with pytest.raises(StyleError, match=r"sources\.json: a\.wav: there is no style 'CORE-99'"):
-        run_stage(curate, recipe, tmp_path / "run")
+    for seed, name in enumerate("ab"):
+        soundfile.write(tmp_path / "raw" / f"{name}.wav", tune(5.0, 22_050, seed=seed), 22_050)
+    ledger(tmp_path, {"a.wav": {"style_ids": ["CORE-01", "CORE-99"]}, "b.wav": {}})
+    recipe = recipe_of(
+        tmp_path,
+        {"path": "raw", "ledger": "sources.json"},
+        licenses={"require_ai_training": True, "allow": ["commissioned"]},
+    )
+    first, second = read_rows(run_stage(curate, recipe, tmp_path / "run").work)
+    assert first.reason.startswith("there is no style 'CORE-99' - did you mean CORE-0")
+    assert (second.reason, second.style_ids) == ("", ())
 
 
 def test_no_usable_track_ends_the_run_with_a_line_for_every_file(tmp_path):

@@ -10,8 +10,11 @@ import soundfile
 
 from lofi_engine.data.descriptions import read_descriptions
 from lofi_engine.stages import curate, describe
+from lofi_engine.styles.captions import VARIANTS
 from lofi_runtime.errors import StyleError
-from lofi_runtime.styles.taxonomy import shipped_styles
+from lofi_runtime.styles.lint import lint_prompt
+from lofi_runtime.styles.taxonomy import load_styles, shipped_styles
+from lofi_runtime.styles.vocabulary import load_vocabulary
 from tests.support.audio_folder import LIMITS, tune
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
@@ -23,6 +26,7 @@ STYLES = {
     "japanese.wav": ["VOCAL-02", "THEME-05"],
     "humming.wav": ["VOCAL-05"],
     "nobody.wav": [],
+    "odd.wav": ["CORE-01"],
 }
 
 
@@ -36,6 +40,7 @@ def described(tmp_path_factory):
         sound = tune(6.0, 44_100, seed=seed, tempo_bpm=tempo_bpm)
         soundfile.write(raw / name, sound, 44_100)
     (raw / "given_prompt.txt").write_text("jazz lofi,\n smooth,piano\n")
+    (raw / "odd_prompt.txt").write_text("rodes, winter, summer, slow tempo, 120 bpm, qwxz\n")
     (raw / "sung_lyrics.txt").write_text("[Verse]\nCity lights blur\n\n")
     (raw / "sources.json").write_text(
         json.dumps(
@@ -69,9 +74,8 @@ def test_every_track_has_a_prompt_and_a_lyrics_file(described):
         folder = described.run.work / "tracks"
         assert (folder / f"{name}_prompt.txt").read_text() == one.prompt
         assert (folder / f"{name}_lyrics.txt").read_text() == one.lyrics
-    assert len(described.by_track) == 7
     assert list(described.by_track) == [
-        "given", "house", "humming", "japanese", "nobody", "sung", "synth_001",
+        "given", "house", "humming", "japanese", "nobody", "odd", "sung", "synth_001",
     ]  # fmt: skip
 
 
@@ -110,9 +114,46 @@ def test_vocal_styles_keep_their_own_kind_of_voice(described):
 
 def test_of_a_track_without_style_only_what_was_measured_is_said(described):
     nobody = described.by_track["nobody"]
-    assert nobody.prompt == f"lofi, {round(nobody.tempo_bpm)} bpm, instrumental"
+    bpm = round(nobody.tempo_bpm)
+    assert nobody.prompt == f"lofi, warm, {bpm} bpm, A minor, instrumental"
+    assert nobody.brightness == "warm"
     assert nobody.prompt_from == "sound"
     assert any("1 tracks have no style (nobody is the first)" in w for w in described.run.warnings)
+
+
+def test_what_is_odd_in_a_prompt_file_is_a_warning_and_the_file_is_kept(described):
+    assert described.by_track["odd"].prompt == "rodes, winter, summer, slow tempo, 120 bpm, qwxz"
+    (warning,) = [line for line in described.run.warnings if "its prompt file" in line]
+    assert warning == (
+        "raw/odd.wav: its prompt file: 'rodes' is not a known tag; did you mean 'rhodes'?; "
+        "'qwxz' is not a known tag; 'winter' and 'summer' contradict each other (season); "
+        "and 1 more"
+    )
+
+
+def test_lyrics_are_checked_and_their_languages_counted(described):
+    assert "raw/sung.wav: its lyrics: [Verse] has 1 lines; 4 are usual" in described.run.warnings
+    assert described.run.outcome.facts["lyric_lines_by_language"] == {"en": 1}
+    assert described.run.outcome.facts["rhyme_schemes"] == {"none": 1}
+
+
+def test_every_prompt_that_was_written_is_clean(described):
+    words = load_vocabulary().with_styles(load_styles().values())
+    for one in described.by_track.values():
+        assert one.prompt_from == "sidecar" or lint_prompt(one.prompt, words) == ()
+
+
+def test_captions_say_the_prompt_in_other_words(described):
+    house = described.by_track["house"]
+    assert set(house.captions) == set(VARIANTS)
+    assert house.captions["simplified"] == "lofi house"
+    assert f"tempo: {round(house.tempo_bpm)} bpm" in house.captions["analysis"]
+    for one in described.by_track.values():
+        assert one.prompt not in one.captions.values()
+
+
+def test_a_second_style_adds_what_it_always_has(described):
+    assert "city night" in described.by_track["japanese"].prompt.split(", ")
 
 
 def test_of_a_synthesised_track_the_score_is_told(described):

@@ -11,7 +11,7 @@ from lofi_engine.audio.decode import decode
 from lofi_engine.data.descriptions import Description, write_descriptions
 from lofi_engine.errors import StageError
 from lofi_engine.stages import encode
-from lofi_engine.training.encoded import read_index, read_shard
+from lofi_engine.training.encoded import other_texts_of, read_index, read_shard
 from lofi_runtime.pipeline import japanese
 from lofi_runtime.pipeline.lyrics import LyricTokenizer
 from tests.support.recipes import make_recipe
@@ -76,7 +76,9 @@ def test_every_track_of_the_split_has_a_shard_and_a_row(done):
     assert set(done.files()) == {"index.json", *(track.shard for track in index)}
     assert index[0].style_ids == ("VOC-01", "CORE-01")
     frames = sum(track.frames for track in index)
-    assert done.outcome.facts == {"tracks": 3, "frames": frames, "warnings": {}}
+    # "lofi, night" has one other order, three tags have five, the held-out track none.
+    assert [len(track.other_texts) for track in index] == [1, 4, 0]
+    assert done.outcome.facts == {"tracks": 3, "frames": frames, "texts": 8, "warnings": {}}
     for track in index:
         features = read_shard(done.work / track.shard)
         assert features.latents.shape == (8, 16, track.frames)
@@ -102,6 +104,21 @@ def test_a_shard_is_what_the_base_says_of_audio_prompt_and_lyrics(done, inputs):
     assert torch.equal(found.text_states, states[0][mask[0].bool()])
     assert found.lyric_ids.tolist() == base.lyric_ids(TRACKS["night"][2])
     assert len(found.lyric_ids) > 5
+
+
+def test_training_tracks_have_their_tags_in_other_orders(done):
+    base = tiny_base()
+    night, rain, snow = read_index(done.work)
+    assert (night.split, rain.split, snow.split) == ("train", "train", "validation")
+    with torch.inference_mode():
+        states, mask = base.encode_text(["night, lofi"])
+    found = read_shard(done.work / night.shard, night.other_texts[0]).text_states
+    torch.testing.assert_close(found, states[0][mask[0].bool()])
+    # What is held out is judged by its prompt alone.
+    assert (snow.other_texts, other_texts_of(done.work / snow.shard)) == ((), ())
+    seen = [read_shard(done.work / rain.shard, name).text_states for name in rain.other_texts]
+    seen.append(read_shard(done.work / rain.shard).text_states)
+    assert len({one.numpy().tobytes() for one in seen}) == len(seen)
 
 
 def test_instrumentals_have_the_single_id_of_no_lyrics(done):

@@ -16,7 +16,12 @@ from tests.support.stage_runs import StageRun, run_stage
 def divide(tmp_path):
     """Run the stage on tracks given as a list of styles; equal sounds by number."""
 
-    def run(styles: list[str], sounds: list[int] | None = None, share: float = 0.1) -> StageRun:
+    def run(
+        styles: list[str],
+        sounds: list[int] | None = None,
+        share: float = 0.1,
+        groups: list[str] | None = None,
+    ) -> StageRun:
         curated, described = tmp_path / "curated", tmp_path / "described"
         for folder in (curated, described):
             folder.mkdir(exist_ok=True)
@@ -24,8 +29,14 @@ def divide(tmp_path):
         sounds = sounds or list(range(len(styles)))
         refused = Row(source="raw/bad.wav", status="rejected", reason="silent")
         rows = [
-            Row(source=f"raw/{name}.wav", status="accepted", track=name, audio_sha256=f"s{sound}")
-            for name, sound in zip(names, sounds, strict=True)
+            Row(
+                source=f"raw/{name}.wav",
+                status="accepted",
+                track=name,
+                audio_sha256=f"s{sound}",
+                duplicate_group=group,
+            )
+            for name, sound, group in zip(names, sounds, groups or [""] * len(names), strict=True)
         ]
         write_rows(curated, [refused, *rows])
         write_descriptions(
@@ -96,6 +107,19 @@ def test_twins_stay_on_one_side_and_it_is_the_same_each_time(divide):
     learned = {sounds[int(name[1:])] for name in content(first)["train"]}
     assert not held & learned
     assert divide(["CORE-01"] * 20, sounds, 0.2).files() == first.files()
+
+
+def test_near_duplicates_stay_on_one_side_whatever_their_styles(divide):
+    groups = [f"t{number // 4 * 4:02d}" if number % 2 else "" for number in range(40)]
+    for share in (0.1, 0.3, 0.5):
+        run = divide(["CORE-01", "CORE-02", "CORE-02", "CORE-03"] * 10, share=share, groups=groups)
+        sides = {
+            side: {groups[int(name[1:])] for name in content(run)[side]} - {""}
+            for side in ("train", "validation")
+        }
+        assert sides["train"]
+        assert not sides["train"] & sides["validation"]
+        assert len(content(run)["validation"]) == pytest.approx(40 * share, abs=2)
 
 
 def test_nothing_on_disk_shapes_it_but_the_earlier_stages(tmp_path):

@@ -70,6 +70,13 @@ def test_losses_are_kept_as_figures_and_as_a_picture(done):
     assert done.outcome.measured["steps_per_sec"] > 0
 
 
+def test_the_record_says_how_often_each_style_and_each_kind_of_text_is_drawn(done):
+    facts = done.outcome.facts
+    assert facts["style_shares"] == {"CORE-01": 0.5, "SEASON-06": 0.5}
+    # Each track has a caption and one other order of its tags.
+    assert facts["text_shares"] == {"prompt": 0.35, "shuffle": 0.35, "caption": 0.3}
+
+
 def test_progress_shows_each_step_s_loss(done):
     losses = json.loads((done.work / "losses.json").read_text())
     assert [(event.done, event.total, event.unit) for event in done.events] == [

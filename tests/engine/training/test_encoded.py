@@ -10,15 +10,18 @@ import torch
 from lofi_engine.errors import StageError
 from lofi_engine.training.encoded import (
     INDEX_NAME,
+    EncodedTrack,
     Features,
+    other_texts_of,
     read_index,
     read_shard,
     read_warnings,
     stack_conditioning,
     window_frames,
+    write_index,
     write_shard,
 )
-from tests.support.tiny_training import features, write_encoded
+from tests.support.tiny_training import OTHER_TEXTS, features, write_encoded
 
 
 def test_a_shard_comes_back_with_the_same_bits(tmp_path):
@@ -70,7 +73,34 @@ def test_the_index_comes_back_whole_or_by_split(tmp_path):
     assert read_index(tmp_path, "validation") == (tracks[1],)
     assert read_index(tmp_path, "test") == ()
     row = json.loads((tmp_path / INDEX_NAME).read_text())[0]
-    assert row == {**dataclasses.asdict(tracks[0]), "style_ids": ["CORE-01"]}
+    assert row == {
+        **dataclasses.asdict(tracks[0]),
+        "style_ids": ["CORE-01"],
+        "other_texts": [*OTHER_TEXTS],
+    }
+
+
+def test_the_index_names_the_other_texts_of_a_track(tmp_path):
+    track = EncodedTrack("a", "a.safetensors", 3, 2, "train", (), ("caption/analysis", "shuffle/0"))
+    write_index(tmp_path, [track])
+    assert read_index(tmp_path) == (track,)
+
+
+def test_of_a_shard_s_texts_one_is_read(tmp_path):
+    path, made = tmp_path / "a.safetensors", features(1, tokens=5)
+    others = {"shuffle/0": torch.ones(4, 64), "caption/analysis": torch.full((9, 64), 2.0)}
+    write_shard(path, made, other_states=others)
+    assert other_texts_of(path) == ("caption/analysis", "shuffle/0")
+    assert torch.equal(read_shard(path).text_states, made.text_states)
+    for name, states in others.items():
+        found = read_shard(path, name)
+        assert torch.equal(found.text_states, states)
+        assert torch.equal(found.latents, made.latents)
+        assert torch.equal(found.lyric_ids, made.lyric_ids)
+    with pytest.raises(StageError, match=r"a\.safetensors: the shard is damaged .*shuffle/7"):
+        read_shard(path, "shuffle/7")
+    write_shard(path, made)
+    assert other_texts_of(path) == ()
 
 
 def test_conditions_of_different_lengths_are_padded_and_masked():

@@ -214,3 +214,20 @@ def test_a_run_too_short_to_be_guided_needs_no_unconditional():
     assert not settings.is_guided
     end = denoise(towards, START, target_of(1), settings=settings)
     assert end.shape == SHAPE
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "span"),
+    [
+        ("guidance_scale", float("nan"), "0 to 200"),
+        ("guidance_interval", 1.5, "0 to 1"),
+        ("guidance_decay", -0.1, "0 to 1"),
+        ("text_scale", float("inf"), "0 to 200"),
+        ("omega", -1e4, "-100 to 100"),
+        ("shift", 0.0, "0.01 to 100"),
+        ("sigma_max", 0.0, "0.001 to 1"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused_by_name(setting, value, span):
+    with pytest.raises(ValueError, match=rf"^{setting} is {value}, must be from {span}$"):
+        DenoiseSettings(**{setting: value})

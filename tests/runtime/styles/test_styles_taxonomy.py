@@ -28,6 +28,16 @@ heavy, upbeat, tropical, bongos, filtered samples, beach vibes, sunset, contempl
 wistful, bittersweet, warm
 """
 
+SPECIFIED_NAMES = """
+Classic Lofi Hip Hop, Jazz Lofi, Ambient Lofi, Lofi House, Chillhop, Dark Lofi, Bedroom Pop Lofi,
+Winter Lofi, Christmas Lofi, Spring Lofi, Summer Lofi, Autumn/Fall Lofi, Rainy Day Lofi,
+Halloween Lofi, Valentine Lofi, New Year Lofi,
+Coffee Shop Lofi, Late Night Lofi, Study Lofi, Sleep/Relaxation Lofi, City Night Lofi, Nature Lofi,
+Gaming Lofi, Anime Lofi, Sunset/Golden Hour Lofi, Sunday Morning Lofi,
+Piano Lofi, Guitar Lofi, Synth Lofi, Rhodes/Wurlitzer Lofi, Saxophone Lofi, Strings Lofi,
+Flute Lofi, Chopped Vocals, Japanese Lofi, R&B Lofi, Spoken Word Lofi, Humming/Wordless
+"""
+
 
 def homes(styles):
     """Give the categories that each tag of a taxonomy stands in."""
@@ -66,6 +76,19 @@ def test_all_38_styles_are_there_by_group():
     assert list(styles)[-1] == "VOCAL-05"
     assert styles["SEASON-02"].months == (12,)
     assert styles["CORE-04"].tempo_bpm == (110, 120)
+
+
+def test_names_and_seasons_are_those_of_the_specification():
+    styles = load_styles()
+    assert [style.name for style in styles.values()] == [
+        name.strip() for name in SPECIFIED_NAMES.replace("\n", " ").split(",")
+    ]
+    months = {style.id: style.months for style in styles.values() if style.months}
+    assert months == {
+        "SEASON-01": (12, 1, 2), "SEASON-02": (12,), "SEASON-03": (3, 4, 5),
+        "SEASON-04": (6, 7, 8), "SEASON-05": (9, 10, 11), "SEASON-07": (10,), "SEASON-08": (2,),
+        "SEASON-09": (12, 1),
+    }  # fmt: skip
 
 
 def test_every_tag_of_the_specification_is_some_styles():
@@ -116,6 +139,8 @@ def test_an_unknown_style_is_an_error_that_names_the_nearest():
         ({"moods": ["x"]}, "moods: unknown key; did you mean 'modes'?"),
         ({"always": ["sitar"]}, "always: 'sitar' is none of this style's tags"),
         ({"always": "sitar"}, "always: expected a list of tags"),
+        ({"examples": "one"}, "examples: expected a list of words, got one"),
+        ({"technique": [1]}, "technique: expected a list of words, got [1]"),
         ({"tags": {}}, "tags.genre: expected a list of tags"),
         ({"tags": []}, "tags: expected a mapping of categories"),
     ],

@@ -25,7 +25,12 @@ HOMES = {
     for tag in tags
 }
 # What a score may say and no style does: it has none of these, and nothing else is as true.
-OWN_WORDS = {"no drums": "instruments", "harp": "instruments", "wind": "atmosphere"}
+OWN_WORDS = {
+    "no drums": "instruments",
+    "harp": "instruments",
+    "wind": "atmosphere",
+    "murmuring": "vocal_type",
+}
 
 
 def pitched(score):

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from lofi_runtime.synth import harmony
+from lofi_runtime.synth.flavour import FLAVOURS
 from lofi_runtime.synth.harmony import VOICING_RANGE, parse_progression, voice
 from lofi_runtime.synth.score import Key
 from lofi_runtime.synth.words import read
 
-TEMPLATES = [(mode, text) for mode, texts in harmony._PROGRESSIONS.items() for text in texts]
+TABLES = [
+    *harmony._PROGRESSIONS.items(),
+    *((mode, texts) for (_, mode), texts in harmony._FLAVOURED.items()),
+]
+TEMPLATES = sorted({(mode, text) for mode, texts in TABLES for text in texts})
 
 
 @pytest.mark.parametrize(("mode", "text"), TEMPLATES)
@@ -54,3 +59,16 @@ def test_sad_words_lean_to_minor_and_glad_words_to_major():
     assert share_of_minor("melancholic") > 0.8
     assert share_of_minor("happy") < 0.2
     assert 0.3 < share_of_minor("piano") < 0.7
+
+
+def test_every_flavour_has_a_theme_that_begins_at_home_in_a_known_mode():
+    for (flavour, mode), texts in harmony._FLAVOURED.items():
+        assert mode in harmony.SCALES
+        assert any(text.startswith("0:") for text in texts), (flavour, mode)
+        assert flavour in {one.chords for one in FLAVOURS.values()}
+
+
+def test_a_minor_mode_has_a_minor_third_in_its_last_chord():
+    for mode in harmony.SCALES:
+        chord = harmony.tonic_chord(Key(0, mode), 0.0, 4.0)
+        assert (3 in chord.pitch_classes) == Key(0, mode).is_minor

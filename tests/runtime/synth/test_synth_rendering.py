@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from synth_hearing import (
+from tests.support.synth_hearing import (
     RATE,
     band_level_db,
     chroma,

@@ -23,7 +23,7 @@ def test_every_word_of_the_vocabulary_has_a_sound():
     assert set(texture.TEXTURES) == set(TEXTURES)
 
 
-@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize("name", sorted(set(VOICES) - {"murmur"}))  # speech has no pitch to keep
 def test_a_voice_is_in_tune(name):
     pitch = 40 if "bass" in name else 69
     tone = np.atleast_2d(take(name, pitch, held_sec=2.0)).mean(axis=0)[4800:91200]

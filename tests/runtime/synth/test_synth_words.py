@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from lofi_runtime.styles.taxonomy import load_styles
 from lofi_runtime.synth import vocabulary as v
+from lofi_runtime.synth.style_words import NOT_RENDERED, STANDS_IN, STYLE_EXTRAS
 from lofi_runtime.synth.defaults import expand, style_wishes
-from lofi_runtime.synth.words import read
+from lofi_runtime.synth.words import Wishes, read
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_key_is_read_and_an_article_is_not_a_note(text, tonic, mode):
         ("no drums but piano", {"drums"}, ("piano",)),
         ("no drums or bass", {"drums", "bass"}, ()),
         ("no guitar, piano", {"acoustic guitar", "electric guitar"}, ("piano",)),
-        ("no vocals", {"chopped vocals", "humming"}, ()),
+        ("no vocals", {"chopped vocals", "female vocals", "humming", "choir"}, ()),
         ("no vinyl crackle", {"vinyl crackle"}, ()),
     ],
 )
@@ -124,12 +125,12 @@ def test_every_style_of_the_taxonomy_is_understood_with_its_tempo_genre_and_inst
         assert set(wishes.instruments) <= set(read(_played(style)).instruments), style.id
     assert style_wishes("core-01") == style_wishes("CORE-01")
     assert style_wishes("CORE-99") is None
-    assert set(v.STYLE_EXTRAS) <= set(styles)
+    assert set(STYLE_EXTRAS) == set(styles)
 
 
 def _played(style):
     tags = (*style.tags["instruments"], *style.tags["vocal_type"])
-    return ", ".join((*tags, v.STYLE_EXTRAS.get(style.id, "")))
+    return ", ".join((*tags, STYLE_EXTRAS[style.id]))
 
 
 def test_a_way_of_producing_asks_for_no_instrument():
@@ -149,3 +150,35 @@ def test_no_text_breaks_the_reader(text):
     wishes = expand(text)
     assert wishes.genre in v.GENRES
     assert not set(wishes.instruments) & wishes.refused
+
+
+def test_every_tag_of_the_taxonomy_is_heard_or_listed_with_its_reason():
+    unheard = set()
+    for style in load_styles().values():
+        for tag in {*style.always, *(tag for tags in style.tags.values() for tag in tags)}:
+            if read(tag) == Wishes():
+                unheard.add(tag)
+    assert sorted(unheard - set(NOT_RENDERED)) == []
+
+
+def test_what_is_listed_as_not_heard_is_not_and_names_no_instrument():
+    instruments = {tag for style in load_styles().values() for tag in style.tags["instruments"]}
+    assert not instruments & set(NOT_RENDERED)
+    for tag, reason in NOT_RENDERED.items():
+        assert read(tag) == Wishes(), tag
+        assert reason
+
+
+def test_a_tag_asks_for_what_it_says():
+    assert read("haunted house").kit is None
+    assert read("8-bit textures").sounds == ("bitcrushed",)
+    assert read("steel drums").instruments == ("steel drums",)
+    assert read("square wave bass").instruments == ("square wave bass",)
+    assert read("slow attack").tempo_bpm is None
+    assert read("eerie samples").instruments == ("theremin",)
+    assert read("male japanese vocals").instruments == ("male vocals",)
+    assert read("spoken word").instruments == ("murmur",)
+    assert read("a minor pentatonic").mode in ("minor", "pentatonic")
+    assert (read("E phrygian").tonic, read("E phrygian").mode) == (4, "phrygian")
+    assert read("in D harmonic minor").mode == "harmonic minor"
+    assert set(STANDS_IN) <= {*v.INSTRUMENTS, *v.PERCUSSION, *v.SOUNDS}

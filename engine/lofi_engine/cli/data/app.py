@@ -11,7 +11,13 @@ from collections.abc import Callable
 
 import typer
 
+from lofi_engine.cli.data.export import data_export
+from lofi_engine.cli.data.import_ import data_import
 from lofi_engine.cli.data.init import data_init
+from lofi_engine.cli.data.outreach import data_outreach
+from lofi_engine.cli.data.plan import data_plan
+from lofi_engine.cli.data.report import data_report
+from lofi_engine.cli.data.review import data_review
 from lofi_runtime.command_line import HELP_OPTIONS
 
 app = typer.Typer(
@@ -35,3 +41,17 @@ def add_verb(name: str, function: Callable[..., int], example: str) -> None:
 
 
 add_verb("init", data_init, "lofi-recipe data init lofi-training-data")
+add_verb("import", data_import, "lofi-recipe data import lofi-training-data")
+add_verb("report", data_report, "lofi-recipe data report recipes/v1.yaml --html tracks.html")
+add_verb("plan", data_plan, "lofi-recipe data plan recipes/v1.yaml")
+add_verb(
+    "outreach",
+    data_outreach,
+    'lofi-recipe data outreach recipes/v1.yaml --artist "Rainy Ann" --tracks 5 --fee 500',
+)
+add_verb("review", data_review, "lofi-recipe data review recipe.yaml --open")
+add_verb(
+    "export",
+    data_export,
+    "lofi-recipe data export recipes/starter.yaml --format triple --out ../ACE-Step/data",
+)

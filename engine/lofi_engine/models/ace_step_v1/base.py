@@ -171,7 +171,7 @@ class AceStepBase:
         return velocity
 
     def graphs(self) -> tuple[GraphSpec, ...]:
-        """List the five graphs of a bundle, with `transformer` as it is now.
+        """List the graphs to export, with `transformer` as it is now.
 
         Raises:
             StageError: the transformer still carries an adapter; merge it first.

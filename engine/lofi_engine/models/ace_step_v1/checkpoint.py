@@ -13,7 +13,7 @@ In place of a safetensors file there may be shards, with an index of the file's 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +24,9 @@ from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.models.ace_step_v1.base import AceStepBase, Configs
 from lofi_engine.models.ace_step_v1.config import TransformerConfig, VocoderConfig
+from lofi_engine.models.ace_step_v1.configurations import CONFIG, folder_configs
 from lofi_engine.models.ace_step_v1.dcae import build_dcae
+from lofi_engine.models.ace_step_v1.published import DCAE, PARTS, TEXT, TRANSFORMER, VOCODER
 from lofi_engine.models.ace_step_v1.text import TextEncoder, build_umt5
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
@@ -33,13 +35,6 @@ from lofi_engine.models.weight_files import weight_files
 from lofi_engine.models.weights import CheckedNetwork, check_network, dtype_of
 from lofi_engine.tensors import save_tensors
 
-TRANSFORMER, DCAE, VOCODER, TEXT = (
-    "ace_step_transformer",
-    "music_dcae_f8c8",
-    "music_vocoder",
-    "umt5-base",
-)
-CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 TEXT_WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -49,6 +44,7 @@ _NEVER_READ = ("decoder.", "lm_head.")
 """What a full UMT5 has besides the encoder; checkpoints may bring it along."""
 
 _Parsed = TypeVar("_Parsed", TransformerConfig, VocoderConfig)
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 def files_of(folder: Path, *, own_transformer: bool = True) -> tuple[Path, ...]:
@@ -65,7 +61,7 @@ def files_of(folder: Path, *, own_transformer: bool = True) -> tuple[Path, ...]:
     if own_transformer:
         networks.insert(0, (TRANSFORMER, WEIGHTS))
     return (
-        *(folder / part / CONFIG for part in (TRANSFORMER, DCAE, VOCODER, TEXT)),
+        *(folder / part / CONFIG for part in PARTS),
         *(file for part, name in networks for file in weight_files(folder / part / name, name)),
         folder / TEXT / TOKENIZER,
     )
@@ -94,23 +90,21 @@ def load(
     """
     dtype_of(precision)
     _refuse_incomplete(folder, own_transformer=transformer is None)
-    parts = (TRANSFORMER, DCAE, VOCODER, TEXT)
-    configs = Configs(*(_read_json(folder / part / CONFIG) for part in parts))
+    configs = Configs(*folder_configs(folder).values())
     place = folder / TRANSFORMER
     parsed = _parse(place / CONFIG, TransformerConfig, configs.transformer)
     vocoder = _parse(folder / VOCODER / CONFIG, VocoderConfig, configs.vocoder)
     own = folder / LYRIC_VOCABULARY
     if lyric_vocabulary is None and own.is_file():
-        lyric_vocabulary = own.read_text(encoding="utf-8")
+        lyric_vocabulary = read_vocabulary(own)
     _refuse_larger_vocabulary(lyric_vocabulary, parsed.lyric_encoder_vocab_size)
     # Every header is checked before any data is read: reading takes minutes.
-    checked_transformer = _check_transformer(parsed, transformer or place, precision)
-    checked_dcae = check_network(
-        lambda: build_dcae(configs.dcae), folder / DCAE, WEIGHTS, precision=precision
+    _refuse_absent(transformer or place)
+    checked_transformer = _check(
+        place, lambda: AceStepTransformer(parsed), precision, transformer or place
     )
-    checked_vocoder = check_network(
-        lambda: Vocoder(vocoder), folder / VOCODER, WEIGHTS, precision=precision
-    )
+    checked_dcae = _check(folder / DCAE, lambda: build_dcae(configs.dcae), precision)
+    checked_vocoder = _check(folder / VOCODER, lambda: Vocoder(vocoder), precision)
     checked_text = _check_text(folder / TEXT, configs.text, precision)
     base = AceStepBase(
         transformer=checked_transformer.load(),
@@ -137,18 +131,24 @@ def load_transformer(
     Raises:
         StageError: a file is missing or damaged, or holds other tensors.
     """
-    return _check_transformer(config, place, precision).load()
+    _refuse_absent(place)
+    network = check_network(lambda: AceStepTransformer(config), place, WEIGHTS, precision=precision)
+    return network.load()
 
 
-def _check_transformer(
-    config: TransformerConfig, place: Path, precision: str
-) -> CheckedNetwork[AceStepTransformer]:
-    if not place.exists():
+def read_vocabulary(path: Path) -> str:
+    """Read a lyric vocabulary's text.
+
+    Raises:
+        StageError: it cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise StageError(
-            f"{place}: the transformer's weights are not there",
-            hint="make them again, or fetch them again",
-        )
-    return check_network(lambda: AceStepTransformer(config), place, WEIGHTS, precision=precision)
+            f"base.lyric_vocabulary: cannot read {path}: {getattr(error, 'strerror', error)}",
+            hint="name the lyric tokenizer's JSON file",
+        ) from error
 
 
 def set_precision(base: AceStepBase, precision: str) -> AceStepBase:
@@ -211,6 +211,14 @@ def _refuse_incomplete(folder: Path, *, own_transformer: bool) -> None:
         )
 
 
+def _refuse_absent(transformer: Path) -> None:
+    if not transformer.exists():
+        raise StageError(
+            f"{transformer}: the transformer's weights are not there",
+            hint="make them again, or fetch them again",
+        )
+
+
 def _refuse_larger_vocabulary(vocabulary: str | None, rows: int) -> None:
     if vocabulary is None:
         return
@@ -234,7 +242,7 @@ def _check_text(
     folder: Path, config: Mapping[str, Any], precision: str
 ) -> CheckedNetwork[nn.Module]:
     return check_network(
-        lambda: build_umt5(config),
+        lambda: _build(folder, lambda: build_umt5(config)),
         folder,
         TEXT_WEIGHTS,
         precision=precision,
@@ -243,21 +251,37 @@ def _check_text(
     )
 
 
+def _check(
+    folder: Path, build: Callable[[], _Network], precision: str, weights: Path | None = None
+) -> CheckedNetwork[_Network]:
+    """Check a network whose config.json lies in `folder`, and its weights too if not elsewhere."""
+    return check_network(
+        lambda: _build(folder, build), weights or folder, WEIGHTS, precision=precision
+    )
+
+
+def _build(folder: Path, build: Callable[[], _Network]) -> _Network:
+    """Build a network; what its configuration makes fail is said of the file it comes from."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        return build()
+    except (
+        ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, AttributeError,
+        StrictDataclassError,
+    ) as error:  # fmt: skip
+        said = " ".join(str(error).split())
+        raise StageError(
+            f"{folder / CONFIG}: no network can be built with these values: {said}",
+            hint="is this a base of the family ace-step-v1?",
+        ) from error
+
+
 def _load_text(checked: CheckedNetwork[nn.Module], tokenizer: Path) -> TextEncoder:
     try:
         return TextEncoder(checked.load(), tokenizer.read_text(encoding="utf-8"))
     except ValueError as error:
         raise StageError(f"{tokenizer}: {error}", hint="fetch the base again") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StageError(f"{path}: not JSON: {error}", hint="fetch the base again") from error
-    if not isinstance(value, dict):
-        raise StageError(f"{path}: a JSON object is needed, not a {type(value).__name__}")
-    return value
 
 
 def _parse(path: Path, kind: type[_Parsed], values: Mapping[str, Any]) -> _Parsed:

@@ -119,10 +119,18 @@ class TransformerConfig(_Config):
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Take the known keys; see `_Config.from_mapping`."""
+        """Take the known keys; see `_Config.from_mapping`.
+
+        Raises:
+            ValueError: keys without a default are missing, or a part is no mapping; names them.
+        """
         read = dict(values)
-        read["lyric_encoder"] = LyricEncoderConfig.from_mapping(values.get("lyric_encoder", {}))
-        read["erg"] = ErgConfig.from_mapping(values.get("erg", {}))
+        parts: dict[str, type[_Config]] = {"lyric_encoder": LyricEncoderConfig, "erg": ErgConfig}
+        for name, kind in parts.items():
+            part = values.get(name, {})
+            if not isinstance(part, Mapping):
+                raise ValueError(f"{name} is {part!r}, must be a mapping")
+            read[name] = kind.from_mapping(part)
         return super().from_mapping(read)
 
     def to_mapping(self) -> dict[str, Any]:

@@ -76,7 +76,10 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise StageError(f"base.model: cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise StageError(f"base.model: {path} is not JSON: {error}") from error
+        raise StageError(f"{path}: not JSON: {error}", hint="fetch the base again") from error
     if not isinstance(value, dict):
-        raise StageError(f"base.model: {path} holds no JSON object")
+        raise StageError(
+            f"{path}: a JSON object is needed, not a {type(value).__name__}",
+            hint="fetch the base again",
+        )
     return value

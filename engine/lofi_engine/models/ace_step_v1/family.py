@@ -93,7 +93,7 @@ class AceStepV1:
         """
         from dataclasses import asdict
 
-        from lofi_engine.models.ace_step_v1.checkpoint import TEXT, TRANSFORMER
+        from lofi_engine.models.ace_step_v1.published import TEXT, TRANSFORMER
         from lofi_runtime.manifest import PipelineConfig
 
         configs = self.config_of(base)
@@ -154,14 +154,8 @@ def _vocabulary(location: str | None, home: Path) -> str | None:
     """Read the lyric vocabulary a recipe names."""
     if location is None:
         return None
+    from lofi_engine.models.ace_step_v1.checkpoint import read_vocabulary
+
     if location.startswith(HUB):
-        path = hub.local_file(location.removeprefix(HUB))
-    else:
-        path = home / location
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise StageError(
-            f"base.lyric_vocabulary: cannot read {path}: {error.strerror}",
-            hint="name the lyric tokenizer's JSON file",
-        ) from error
+        return read_vocabulary(hub.local_file(location.removeprefix(HUB)))
+    return read_vocabulary(home / location)

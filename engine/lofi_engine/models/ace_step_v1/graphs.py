@@ -1,6 +1,7 @@
-"""The five graphs of a bundle: what is exported, with example inputs and free axes.
+"""The five graphs that are exported, with example inputs and free axes.
 
-Names, dtypes, shapes and input order are the bundle's contract with its players.
+Names, dtypes, shapes and input order are the bundle's contract with its players. The two more that
+a bundle has are cut from the decoder afterwards, see `onnx_graphs.context`.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def _vocoder(vocoder: Vocoder) -> GraphSpec:
 
 
 def bundle_graphs(base: AceStepBase) -> tuple[GraphSpec, ...]:
-    """List the five graphs, in the order a generation uses them.
+    """List the graphs to export, in the order a generation uses them.
 
     Raises:
         StageError: the transformer still carries an adapter.

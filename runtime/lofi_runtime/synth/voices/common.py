@@ -18,6 +18,8 @@ Loudness does not matter, `play` levels it; both ends are silent, so placing it 
 """
 
 _BLOCK = 512
+_FINE = 32
+_PRODUCT_OPERATIONS = 1 << 17
 _NYQUIST_HZ = SAMPLE_RATE / 2
 _CEILING_HZ = 15_000.0
 
@@ -80,11 +82,31 @@ def partial_bank(
     pole = (-1.0 / decay + 2j * np.pi * frequency)[audible] / SAMPLE_RATE
     origin = (amplitude * np.exp(1j * start))[audible]
     rows = -(-samples // _BLOCK)
-    block = np.exp(pole[:, None] * np.arange(_BLOCK))
-    begin = origin * np.exp(pole[None, :] * (np.arange(rows) * _BLOCK)[:, None])
+    block = _powers(pole, _BLOCK)
+    begin = origin * _powers(_BLOCK * pole, rows).T
     left = np.concatenate([begin.real, begin.imag], axis=1).astype(np.float32)
     right = np.concatenate([block.imag, block.real], axis=0).astype(np.float32)
-    return np.ascontiguousarray((left @ right).ravel()[:samples])
+    return np.ascontiguousarray(_product(left, right).ravel()[:samples])
+
+
+def _product(left: Samples, right: Samples) -> Samples:
+    """Return `left @ right` in slices too small for a BLAS to start threads for.
+
+    Two threads on a product of a millisecond wait for each other longer than they work.
+    """
+    rows, inner = left.shape
+    together = max(1, _PRODUCT_OPERATIONS // (max(inner, 1) * right.shape[1]))
+    padded = np.zeros((-(-rows // together) * together, inner), np.float32)
+    padded[:rows] = left
+    slices = padded.reshape(-1, together, inner) @ right
+    return as_samples(slices.reshape(-1, right.shape[1])[:rows])
+
+
+def _powers(pole: npt.NDArray[np.complex128], count: int) -> npt.NDArray[np.complex128]:
+    """Return exp(pole * n) for n below `count`, (poles, count): products cost less than exp."""
+    coarse = np.exp(pole[:, None] * np.arange(0, count, _FINE))
+    fine = np.exp(pole[:, None] * np.arange(_FINE))
+    return (coarse[:, :, None] * fine[:, None, :]).reshape(pole.size, -1)[:, :count]
 
 
 def envelope(

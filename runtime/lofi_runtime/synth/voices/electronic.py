@@ -90,7 +90,9 @@ def synth_arpeggio(
     frequency = frequency_of(pitch)
     number = np.arange(1, 1 + int(np.clip(7500.0 / frequency, 3, 18)))
     decay_sec = 0.5 / (1.0 + 0.5 * (number - 1))
-    tone = partial_bank(number * frequency, (0.75 + 0.25 * velocity) ** number, decay_sec, samples)
+    phases = rng.uniform(0.0, 2.0 * np.pi, number.size)
+    level = (0.7 + 0.22 * velocity) ** number
+    tone = partial_bank(number * frequency, level, decay_sec, samples, phases)
     return tone * envelope(samples, 0.003, held_sec, 0.12)
 
 
