@@ -214,7 +214,11 @@ def _compare(arguments: argparse.Namespace, folder: Path) -> None:
         ours = timed("--child", form, "--home", str(home))
         ratio = base["wall_sec"] / ours["wall_sec"]
         print(f"  {form:10}: {_words(ours)}; {ratio:.2f} times as fast, at least {wanted} wanted")
-        print(f"  {'':10}  {ours['worker_mb']:.0f} MB a worker at most, {MOST_MB} allowed")
+        alone = base["processor_sec"] / (ours["processor_sec"] / WORKERS)
+        print(
+            f"  {'':10}  {ours['worker_mb']:.0f} MB a worker at most, {MOST_MB} allowed; ", end=""
+        )
+        print(f"by processor time, two cores filled, {alone:.2f} times")
 
 
 def _words(found: dict[str, Any]) -> str:

@@ -29,6 +29,8 @@ from lofi_engine.models.ace_step_v1.tiny import build_tiny
 PUBLISHED = Path(__file__).parents[1] / "tests" / "golden" / "ace_step_v1_state_dict.json"
 SHARD_BYTES = 10**9
 PRECISIONS = ("bf16", "fp16", "fp32")
+MOST_RATIO = 1.1
+"""Peak memory over the weights in the wanted precision."""
 
 
 def status(name: str) -> int:
@@ -122,6 +124,7 @@ def main() -> None:
         print(f"\n{given.layers} of 24 layers")
         print("| precision | weights | peak over the start | ratio | wall |")
         print("|---|---|---|---|---|")
+        largest = 0.0
         for precision in PRECISIONS:
             command = [sys.executable, __file__, "--load", precision, "--folder", folder]
             done = subprocess.run(command, capture_output=True, text=True)
@@ -134,6 +137,9 @@ def main() -> None:
                 f"| {peak / weights:.3f} | {found['seconds']:.0f} s |",
                 flush=True,
             )
+            largest = max(largest, peak / weights)
+    if largest > MOST_RATIO:
+        sys.exit(f"{largest:.3f} is too much: at most {MOST_RATIO} is allowed.")
 
 
 if __name__ == "__main__":

@@ -162,8 +162,8 @@ class Decoder:
         if not self._has_step:
             return False
         if self._layers is None:
-            names = self._sessions.output_names(CONTEXT)
-            self._layers = sum(name.startswith("cross_key_") for name in names)
+            # Whatever they are called: keys and values of every layer, and one bias.
+            self._layers = len(self._sessions.output_names(CONTEXT)) // 2
         rows, tokens, _ = context.states.shape
         width = self._bundle.config.context_width
         return key_value_bytes(self._layers, rows, tokens, width) <= self._max_bytes

@@ -93,22 +93,22 @@ def resample(samples: Samples, sample_rate: int) -> Samples:
     return resampling.resample(samples, sample_rate, SAMPLE_RATE)
 
 
-def to_peak(samples: Samples, peak_dbfs: float) -> Samples:
-    """Scale so that the largest sample stands at `peak_dbfs`.
+def gain_to_peak(samples: Samples, peak_dbfs: float) -> float:
+    """Give the gain that brings the largest sample to `peak_dbfs`.
 
     Raises:
         ValueError: there is nothing but zeros.
     """
-    import numpy as np
-
     peak = max(float(samples.max()), -float(samples.min()))
     if peak == 0:
         raise ValueError("a track of zeros has no peak")
-    return samples * np.float32(10 ** (peak_dbfs / 20) / peak)
+    return float(10 ** (peak_dbfs / 20)) / peak
 
 
-def to_loudness(samples: Samples, loudness_lufs: float, peak_dbfs: float) -> tuple[Samples, float]:
-    """Scale to a loudness, or as near to it as the peaks between the samples allow.
+def gain_to_loudness(
+    samples: Samples, loudness_lufs: float, peak_dbfs: float
+) -> tuple[float, float]:
+    """Give the gain to a loudness, or as near to it as the peaks between the samples allow.
 
     Nothing is limited or compressed: what a track loses to a limiter, a model would learn to lose.
 
@@ -118,13 +118,11 @@ def to_loudness(samples: Samples, loudness_lufs: float, peak_dbfs: float) -> tup
         peak_dbfs: what no true peak may exceed.
 
     Returns:
-        The samples, and the loudness they have.
+        The gain, and the loudness reached with it.
 
     Raises:
         ValueError: it is too quiet to have a loudness.
     """
-    import numpy as np
-
     from lofi_engine.audio.levels import FLOOR_LUFS, decibels, integrated_loudness
     from lofi_engine.audio.peaks import true_peak
 
@@ -133,4 +131,4 @@ def to_loudness(samples: Samples, loudness_lufs: float, peak_dbfs: float) -> tup
         raise ValueError("a track under -70 LUFS has no loudness")
     room_db = peak_dbfs - decibels(true_peak(samples, SAMPLE_RATE).amplitude)
     gain_db = min(loudness_lufs - found_lufs, room_db)
-    return samples * np.float32(10 ** (gain_db / 20)), found_lufs + gain_db
+    return float(10 ** (gain_db / 20)), found_lufs + gain_db

@@ -27,6 +27,7 @@ AUDIO_SUFFIXES = (
 
 SAMPLE_RATES = (8_000, 384_000)
 MAX_CHANNELS = 16
+_ROOM = 2**28
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,7 @@ def _read(
     reader: Reader, start: int, keep: int | None, meter: LevelMeter | None
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Decode all, keep (channels, samples) from `start`; give them and how many there were."""
-    import numpy as np
-
-    kept: list[npt.NDArray[np.float32]] = []
+    kept = _Kept(reader.channels, keep, reader.frames)
     frames = 0
     for block in reader.blocks():
         if not _all_finite(block):
@@ -146,13 +145,34 @@ def _read(
         first = max(0, start - frames)
         last = len(block) if keep is None else min(len(block), start + keep - frames)
         if first < last:
-            kept.append(block[first:last].T)
+            kept.add(block[first:last])
         frames += len(block)
-    if not kept:
+    if not kept.count:
         raise DecodeError("no audio in it: 0 samples decode")
-    samples = np.empty((reader.channels, sum(block.shape[1] for block in kept)), np.float32)
-    np.concatenate(kept, axis=1, out=samples)
-    return samples, frames
+    return kept.samples[:, : kept.count], frames
+
+
+class _Kept:
+    """What is kept, planar, in place at once where the header told how much there will be."""
+
+    def __init__(self, channels: int, keep: int | None, promised: int | None) -> None:
+        import numpy as np
+
+        # A header may lie: that much room, which costs nothing until it is used, and no more.
+        room = min([_ROOM // channels, *(size for size in (keep, promised) if size is not None)])
+        self.samples = np.empty((channels, max(1, room)), np.float32)
+        self.count = 0
+
+    def add(self, block: npt.NDArray[np.float32]) -> None:
+        import numpy as np
+
+        end = self.count + len(block)
+        if end > self.samples.shape[1]:
+            longer = np.empty((len(self.samples), max(end, 2 * self.count)), np.float32)
+            longer[:, : self.count] = self.samples[:, : self.count]
+            self.samples = longer
+        self.samples[:, self.count : end] = block.T
+        self.count = end
 
 
 def _all_finite(block: npt.NDArray[np.float32]) -> bool:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Samples = npt.NDArray[np.float32]
+    Flags = npt.NDArray[np.bool_]
 
 FULL_SCALE = 32_766.5 / 32_768
 """The top step of 16 bits: what a converter or an editor clips to."""
@@ -23,9 +24,8 @@ _STEPS_ARE_FINE_ABOVE = 0.1  # below, the steps of 16 bits are wider than the to
 _TAPS = 24
 _KAISER_BETA = 7.0
 _ROW = 32
-_COARSE = 8
-_STRETCH = _ROW * _COARSE
-_ROWS_AT_ONCE = 256  # stretches: what is made of them stays in the cache
+_STRETCH = 8 * _ROW
+_STRETCHES_AT_ONCE = 256  # what is made of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def clipped_share(samples: Samples, tops: Tops | None = None) -> float:
     return clipped / samples.size
 
 
-def _in_runs(flags: npt.NDArray[np.bool_], shortest: int) -> int:
+def _in_runs(flags: Flags, shortest: int) -> int:
     import numpy as np
 
     at = np.flatnonzero(flags)
@@ -133,22 +133,26 @@ def true_peak(samples: Samples, sample_rate: int, tops: Tops | None = None) -> T
     return TruePeak(amplitude, overs / (samples.size * (factor - 1)))
 
 
-def _between(channel: Samples, factor: int, rows: npt.NDArray[np.intp]) -> tuple[float, int]:
+def _between(channel: Samples, factor: int, stretches: Flags) -> tuple[float, int]:
     """Give the largest value between samples in these stretches, and how many are over 1."""
     import numpy as np
 
     matrix, _ = _interpolator(factor)
-    before = _TAPS // 2 - 1
-    padded = np.zeros(-(-len(channel) // _STRETCH) * _STRETCH + _TAPS - 1, np.float32)
-    padded[before : before + len(channel)] = channel
-    step = padded.strides[0]
-    shape = (len(padded) // _STRETCH, _COARSE, _ROW + _TAPS - 1)
-    strides = (_STRETCH * step, _ROW * step, step)
-    windows = np.lib.stride_tricks.as_strided(padded, shape, strides)
+    before, after = _TAPS // 2 - 1, _TAPS // 2
     highest, overs = 0.0, 0
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        taken = windows[rows[start : start + _ROWS_AT_ONCE]].reshape(-1, shape[2])
-        between = taken @ matrix
+    for first in range(0, len(stretches), _STRETCHES_AT_ONCE):
+        wanted = stretches[first : first + _STRETCHES_AT_ONCE]
+        if not wanted.any():
+            continue
+        start, end = first * _STRETCH, (first + len(wanted)) * _STRETCH
+        piece = channel[max(0, start - before) : end + after]
+        missing = (max(0, before - start), max(0, end + after - len(channel)))
+        padded = np.pad(piece, missing) if any(missing) else piece
+        step = padded.strides[0]
+        shape = (len(wanted), _STRETCH // _ROW, _ROW + _TAPS - 1)
+        strides = (_STRETCH * step, _ROW * step, step)
+        windows = np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
+        between = windows[wanted].reshape(-1, shape[2]) @ matrix
         peak = max(float(between.max()), -float(between.min()))
         highest = max(highest, peak)
         if peak > 1:
@@ -156,15 +160,15 @@ def _between(channel: Samples, factor: int, rows: npt.NDArray[np.intp]) -> tuple
     return highest, overs
 
 
-def _reaching(highs: Samples, lows: Samples, level: float) -> npt.NDArray[np.intp]:
-    """List the stretches that reach `level`, and their neighbours, into which the taps reach."""
+def _reaching(highs: Samples, lows: Samples, level: float) -> Flags:
+    """Flag the stretches that reach `level`, and their neighbours, into which the taps reach."""
     import numpy as np
 
-    loud = np.maximum(highs, -lows) >= level
+    loud: Flags = np.maximum(highs, -lows) >= level
     near = loud.copy()
     near[1:] |= loud[:-1]
     near[:-1] |= loud[1:]
-    return np.flatnonzero(near)
+    return near
 
 
 @cache

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lofi_engine.audio.decode import DecodeError, check_file
-from lofi_engine.data.folder import Found, printable, walk
-from lofi_engine.data.ledger import Entry, read_ledger
+from lofi_engine.data.ledger import Entry
 from lofi_engine.data.license import SYNTHESISED, Terms, judge
-from lofi_engine.data.matching import Ledger, Match, Place
+from lofi_engine.data.matching import Match
+from lofi_engine.data.offered import Book, Folder, open_books, open_folders
 from lofi_engine.data.prepare import FileJob, Job, SynthJob
+from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_file, hash_value
 from lofi_engine.recipe.model import Licenses, Quality, Source, Synth
 from lofi_runtime.errors import StyleError
@@ -69,23 +69,6 @@ class Policy:
     publish_license: str = ""
 
 
-@dataclass(frozen=True)
-class _Folder:
-    """A folder source as found: its files, and each file's place in the same order."""
-
-    source: Source
-    files: tuple[Found, ...]
-    places: tuple[Place, ...]
-
-
-@dataclass(frozen=True)
-class _Book:
-    """A ledger and all its entries."""
-
-    ledger: Ledger
-    entries: tuple[Entry, ...]
-
-
 def draft_sources(
     home: Path,
     sources: Sequence[Source],
@@ -103,32 +86,46 @@ def draft_sources(
         sources: the recipe's.
         policy: what to hold the files against.
         seed: the stage's.
-        warn: told, once for each ledger, of entries that no file was found for.
+        warn: told of folders that hold no files, and once for each ledger of entries that no file
+            was found for.
 
     Raises:
-        StageError: a folder or a ledger is missing or wrong, or a style to synthesise is unknown.
+        StageError: a folder or a ledger is missing or wrong, a style to synthesise is unknown, or
+            no source offers anything at all.
     """
-    named = [home / source.ledger for source in sources if source.ledger is not None]
-    ignored = frozenset(_true(path) for path in named)
-    folders = {at: _walk(home, source, ignored) for at, source in enumerate(sources) if source.path}
-    ledgers = _ledgers(home, folders.values())
-    for warning in filter(None, (book.ledger.warning() for book in ledgers.values())):
+    folders = open_folders(home, sources)
+    _tell_empty(sources, folders, warn)
+    books = open_books(folders)
+    for warning in filter(None, (book.ledger.warning() for book in books.values())):
         warn(warning)
     drafts: list[Draft] = []
     synthesised = 0
-    for at, source in enumerate(sources):
+    opened = iter(folders)
+    for source in sources:
         if source.synth is not None:
             drafts += draft_synth(seed, source.synth, policy, synthesised + 1)
             synthesised += source.synth.tracks
-        elif at in folders:
-            ledger = ledgers[_true(home / source.ledger)].ledger if source.ledger else None
-            drafts += _draft_folder(folders[at], ledger, policy)
-    for book in ledgers.values():
+        else:
+            drafts += _draft_folder(next(opened), books, policy)
+    for book in books.values():
         drafts += _draft_missing(book, policy)
     return drafts
 
 
-def _draft_missing(book: _Book, policy: Policy) -> Iterator[Draft]:
+def _tell_empty(
+    sources: Sequence[Source], folders: Sequence[Folder], warn: Callable[[str], None]
+) -> None:
+    empty = [f"'{folder.label}'" for folder in folders if not folder.files]
+    if not empty:
+        return
+    named = f"the folder {empty[0]} holds" if len(empty) == 1 else f"{', '.join(empty)} hold"
+    told = f"dataset.sources: {named} no files"
+    if len(empty) == len(sources):
+        raise StageError(told, hint="put WAV, FLAC, MP3, Ogg or AIFF files there")
+    warn(told)
+
+
+def _draft_missing(book: Book, policy: Policy) -> Iterator[Draft]:
     entries = {entry.filename: entry for entry in book.entries}
     for filename in book.ledger.unused:
         entry = entries[filename]
@@ -145,45 +142,10 @@ def _draft_missing(book: _Book, policy: Policy) -> Iterator[Draft]:
         )
 
 
-def _walk(home: Path, source: Source, ignored: frozenset[Path]) -> _Folder:
-    path = Path(source.path or ".")
-    # An absolute path would differ on every machine and say who made the model.
-    label = printable(Path(path.name) if path.is_absolute() else path)
-    files = walk(home / path, label, ignored)
-    places = tuple(
-        Place(
-            Path(os.path.abspath(file.path)),  # noqa: PTH100 - lexical: a link is its own file
-            file.relative,
-            PurePosixPath(label, file.relative).as_posix(),
-        )
-        for file in files
-    )
-    return _Folder(source, files, places)
-
-
-def _ledgers(home: Path, folders: Iterable[_Folder]) -> Mapping[Path, _Book]:
-    """Read each ledger once; give them by where they truly lie, however they are written."""
-    written: dict[Path, Path] = {}
-    places: dict[Path, list[Place]] = {}
-    for folder in folders:
-        if folder.source.ledger is not None:
-            path = Path(os.path.abspath(home / folder.source.ledger))  # noqa: PTH100
-            written.setdefault(_true(path), path)
-            places.setdefault(_true(path), []).extend(folder.places)
-    entries = {true: read_ledger(path) for true, path in written.items()}
-    return {
-        true: _Book(Ledger(path, entries[true], places[true]), entries[true])
-        for true, path in written.items()
-    }
-
-
-def _true(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # resolve() raises on links in a circle
-
-
-def _draft_folder(folder: _Folder, ledger: Ledger | None, policy: Policy) -> Iterator[Draft]:
+def _draft_folder(folder: Folder, books: Mapping[Path, Book], policy: Policy) -> Iterator[Draft]:
+    ledger = books[folder.ledger].ledger if folder.ledger else None
     ledger_name = ledger.name if ledger else ""
-    for file, place in zip(folder.files, folder.places, strict=True):
+    for file, place in folder.files:
         match = ledger.find(place) if ledger else Match()
         entry = match.entry
         terms = judge(entry, policy.licenses, ledger_name, policy.publish_license)

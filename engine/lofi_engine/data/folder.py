@@ -45,7 +45,7 @@ def walk(folder: Path, label: str, ignored: frozenset[Path] = frozenset()) -> tu
         ignored: resolved paths to leave out, such as the ledger.
 
     Raises:
-        StageError: the folder is not there, cannot be read, or holds no files.
+        StageError: the folder is not there or cannot be read.
     """
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "is not there"
@@ -58,17 +58,11 @@ def walk(folder: Path, label: str, ignored: frozenset[Path] = frozenset()) -> tu
     paths = [path for path in listed if Path(os.path.realpath(path)) not in ignored]
     texts = {path for path in paths if _sidecar_stem(path) is not None}
     audio_stems = {path.with_suffix("") for path in paths if path.suffix.lower() in AUDIO_SUFFIXES}
-    found = tuple(
+    return tuple(
         _found(path, folder, texts, unreadable.get(path, ""))
         for path in paths
         if path not in texts or _sidecar_stem(path) not in audio_stems
     )
-    if not found:
-        raise StageError(
-            f"dataset.sources: the folder '{label}' holds no files",
-            hint="put WAV, FLAC, MP3, Ogg or AIFF files there",
-        )
-    return found
 
 
 def printable(path: Path | PurePosixPath) -> str:

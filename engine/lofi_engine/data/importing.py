@@ -6,25 +6,19 @@ there keep every byte: new ones are written behind them.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from lofi_engine.data.folder import printable
 from lofi_engine.data.layout import LEDGER_PLACE, RAW_FOLDERS
-from lofi_engine.data.ledger import LedgerError, read_ledger
+from lofi_engine.data.ledger_edit import append_entries
 from lofi_engine.data.license_names import UNKNOWN_LICENSE
 from lofi_engine.data.offered import Offer, Offered, offer
 from lofi_engine.recipe.model import Source
-from lofi_runtime.atomic import replacing
 from lofi_runtime.errors import LofiError
-
-LOCK_TIMEOUT_SEC = 10.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ def import_tracks(
     added = {ledger: _rows(ledger, files, kind) for ledger, files in fresh.items()}
     if not dry_run:
         for ledger, rows in added.items():
-            _append(ledger, rows)
+            append_entries(ledger, rows)
     return _imported(found, added)
 
 
@@ -150,35 +144,3 @@ def _type_of(offered: Offered, kind: str) -> str:
             hint="say it with --type, such as --type own",
         )
     return told
-
-
-def _append(ledger: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    real = Path(os.path.realpath(ledger))  # a rename onto a link would make it a file
-    lock = FileLock(real.with_name(f".{real.name}.lock"), timeout=LOCK_TIMEOUT_SEC)
-    try:
-        with lock:
-            _write_behind(real, ledger.name, rows)
-    except Timeout:
-        fault = "another program is writing it; try again"
-        raise LedgerError([f"ledger {ledger.name}: {fault}"]) from None
-    except OSError as error:
-        fault = f"cannot be written: {error.strerror}"
-        raise LedgerError([f"ledger {ledger.name}: {fault}"]) from error
-
-
-def _write_behind(real: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    read_ledger(real)  # again under the lock: what cannot be read is never written over
-    text = real.read_bytes().decode("utf-8")
-    known = {item["filename"].removeprefix("./") for item in json.loads(text)}
-    new = [row for row in rows if row["filename"] not in known]
-    if not new:
-        return
-    written = json.dumps(new, indent=2, ensure_ascii=False)[1:] + "\n"  # no opening bracket
-    if "\r\n" in text:
-        written = written.replace("\n", "\r\n")
-    before = text.rstrip().removesuffix("]").rstrip()
-    whole = before + ("," if known else "") + written
-    with replacing(real) as aside:
-        aside.write_bytes(whole.encode("utf-8"))
-        aside.chmod(real.stat().st_mode)
-        read_ledger(aside)

@@ -1,4 +1,4 @@
-"""Changes one entry of a ledger in place; every other byte of the file stays as it was.
+"""Changes a ledger in place: one entry, or new ones; every other byte stays as it was.
 
 Ledgers are kept by hand and in version control, so a change must not reformat them: the text is
 edited where the value stands, checked against the schema, and put in place in one rename.
@@ -9,36 +9,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from lofi_engine.data.ledger import LedgerError, read_ledger
+from lofi_engine.data.ledger_text import called, with_changes, with_rows
 from lofi_runtime.atomic import replacing
 
 LOCK_TIMEOUT_SEC = 10.0
 _TRIES = 5
-_DECODER = json.JSONDecoder()
-_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class LedgerChangedError(LedgerError):
     """The entry no longer says what the writer saw; nothing was written."""
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A key of a JSON object with the places of its key and value in the text."""
-
-    key: str
-    start: int
-    value_start: int
-    end: int
 
 
 def update_entry(
@@ -65,18 +52,37 @@ def update_entry(
         LedgerError: the ledger is wrong or would become so, has no such entry, is held by another
             writer, or cannot be written; it is as it was.
     """
-    real = Path(os.path.realpath(path))  # a rename onto a link would make it a file
-    with locked_ledger(path):
-        for _ in range(_TRIES):
-            before = _stamp(real, path.name)
-            text, entry = _find(real, path.name, filename)
-            _compare(path.name, filename, entry, seen or {})
-            old = {key: entry.get(key) for key in changes}
-            if old == dict(changes):
-                return old
-            if _put(real, path.name, _edited(text, filename, changes), before):
-                return old
-    raise LedgerError([f"ledger {path.name}: somebody else keeps writing it; nothing was changed"])
+    old: dict[str, Any] = {}
+
+    def change(text: str) -> str | None:
+        nonlocal old
+        entry = _find(path, text, filename)
+        _compare(path.name, filename, entry, seen or {})
+        old = {key: entry.get(key) for key in changes}
+        return None if old == dict(changes) else with_changes(text, filename, changes)
+
+    _rewrite(path, change)
+    return old
+
+
+def append_entries(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write entries behind those of a ledger: checked, atomic, one writer at a time.
+
+    Args:
+        path: the ledger; a link stays a link.
+        rows: whole entries; one whose `filename` has an entry by now is left out.
+
+    Raises:
+        LedgerError: the ledger is wrong or would become so, is held by another writer, or cannot
+            be written; it is as it was.
+    """
+
+    def change(text: str) -> str | None:
+        known = {called(item) for item in json.loads(text)}
+        new = [row for row in rows if called(row) not in known]
+        return with_rows(text, new) if new else None
+
+    _rewrite(path, change)
 
 
 @contextlib.contextmanager
@@ -101,6 +107,32 @@ def locked_ledger(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def _rewrite(path: Path, change: Callable[[str], str | None]) -> None:
+    """Put a ledger's changed text in place; `change` gives None where nothing is to be done.
+
+    It is asked again where somebody without the lock writes meanwhile.
+    """
+    real = Path(os.path.realpath(path))  # a rename onto a link would make it a file
+    with locked_ledger(path):
+        for _ in range(_TRIES):
+            before = _stamp(real, path.name)
+            try:
+                changed = change(_text(real, path.name))
+            except (ValueError, RecursionError, TypeError, AttributeError, KeyError):
+                read_ledger(real)  # says what is wrong with it; else it was mended meanwhile
+                continue
+            if changed is None or _put(real, path.name, changed, before):
+                return
+    raise LedgerError([f"ledger {path.name}: somebody else keeps writing it; nothing was changed"])
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise LedgerError([f"ledger {name}: cannot be read: {error.strerror}"]) from error
+
+
 def _stamp(path: Path, name: str) -> tuple[int, int, int]:
     """Give what tells one version of a file from the next."""
     try:
@@ -110,22 +142,13 @@ def _stamp(path: Path, name: str) -> tuple[int, int, int]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _find(path: Path, name: str, filename: str) -> tuple[str, dict[str, Any]]:
-    """Give the ledger's text and the entry as it stands there."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-        content = json.loads(text)
-        entries = [item for item in content if _called(item) == filename]
-        return text, entries[0]
-    except OSError as error:
-        raise LedgerError([f"ledger {name}: cannot be read: {error.strerror}"]) from error
-    except (ValueError, RecursionError, TypeError, AttributeError, KeyError, IndexError) as error:
-        read_ledger(path)  # says what is wrong with it
-        raise LedgerError([f"ledger {name}: no entry for '{filename}'"]) from error
-
-
-def _called(item: Mapping[str, Any]) -> str:
-    return str(item["filename"]).removeprefix("./")
+def _find(path: Path, text: str, filename: str) -> dict[str, Any]:
+    """Give the entry as it stands in the text."""
+    for item in json.loads(text):
+        if called(item) == filename:
+            entry: dict[str, Any] = item
+            return entry
+    raise LedgerError([f"ledger {path.name}: no entry for '{filename}'"])
 
 
 def _compare(name: str, filename: str, entry: Mapping[str, Any], seen: Mapping[str, Any]) -> None:
@@ -173,91 +196,3 @@ def _check(aside: Path, path: Path, name: str) -> None:
         read_ledger(path)  # wrong before the change: that is what to mend
         lines = [line.replace(aside.name, name) for line in error.problems]
         raise LedgerError(lines) from None
-
-
-def _edited(text: str, filename: str, changes: Mapping[str, Any]) -> str:
-    """Write the changes into the text, in the entry's own layout."""
-    for key, value in changes.items():
-        start = next(at for at in _elements(text) if _called_at(text, at) == filename)
-        members = list(_members(text, start))
-        mine = [member for member in members if member.key == key]
-        if value is None:
-            text = _without(text, members, mine)
-        elif mine:
-            text = _replaced(text, start, members, mine[-1], value)
-        else:
-            text = _appended(text, start, members, key, value)
-    return text
-
-
-def _called_at(text: str, start: int) -> str:
-    return _called(_DECODER.raw_decode(text, start)[0])
-
-
-def _replaced(text: str, start: int, members: list[_Member], member: _Member, value: Any) -> str:
-    old = text[member.value_start : member.end]
-    one_line = "\n" not in old and len(old) > len("{}")
-    written = _written(text, start, members, value, one_line=one_line)
-    return text[: member.value_start] + written + text[member.end :]
-
-
-def _appended(text: str, start: int, members: list[_Member], key: str, value: Any) -> str:
-    last = members[-1]
-    between = text[members[-2].end : last.start] if len(members) > 1 else ", "
-    colon = re.search(r'"(\s*:\s*)\Z', text[last.start : last.value_start])
-    written = _written(text, start, members, value)
-    name = json.dumps(key, ensure_ascii=False) + (colon.group(1) if colon else ": ")
-    return text[: last.end] + between + name + written + text[last.end :]
-
-
-def _without(text: str, members: list[_Member], mine: list[_Member]) -> str:
-    for member in reversed(mine):
-        at = members.index(member)
-        if at:
-            text = text[: members[at - 1].end] + text[member.end :]
-        elif len(members) > 1:
-            text = text[: member.start] + text[members[1].start :]
-    return text
-
-
-def _written(
-    text: str, start: int, members: list[_Member], value: Any, *, one_line: bool = False
-) -> str:
-    """Write a value as the entry around it is laid out."""
-    lead = text[start + 1 : members[0].start]
-    if one_line or "\n" not in lead:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    inner = lead.rpartition("\n")[2]
-    outer = text[text.rfind("\n", 0, start) + 1 : start]
-    step = inner.removeprefix(outer) if not outer.strip() else ""
-    lines = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=step or 2).split("\n")
-    newline = "\r\n" if "\r\n" in lead else "\n"
-    return f"{newline}{inner}".join(lines)
-
-
-def _elements(text: str) -> Iterator[int]:
-    """Give where each element of the text's list begins."""
-    at = _skip(text, _skip(text, 0) + 1)
-    while text[at] != "]":
-        yield at
-        at = _skip(text, _DECODER.raw_decode(text, at)[1])
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-
-
-def _members(text: str, start: int) -> Iterator[_Member]:
-    """Give the members of the object that begins at `start`."""
-    at = _skip(text, start + 1)
-    while text[at] != "}":
-        key, end = _DECODER.raw_decode(text, at)
-        value_start = _skip(text, _skip(text, end) + 1)
-        value_end = _DECODER.raw_decode(text, value_start)[1]
-        yield _Member(key, at, value_start, value_end)
-        at = _skip(text, value_end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-
-
-def _skip(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return space.end() if space else at

@@ -266,13 +266,13 @@ def _finish(sound: _Sound, quality: Quality, part: Path, result: Prepared) -> Pr
     _leave_fingerprint(part / FINGERPRINT_NAME, samples)
     notes = result.notes
     if quality.loudness_lufs is None:
-        samples = convert.to_peak(samples, quality.peak_dbfs)
+        gain = convert.gain_to_peak(samples, quality.peak_dbfs)
     else:
         asked = quality.loudness_lufs
-        samples, reached = convert.to_loudness(samples, asked, quality.peak_dbfs)
+        gain, reached = convert.gain_to_loudness(samples, asked, quality.peak_dbfs)
         notes = (*notes, *loudness_notes(reached, asked, quality.peak_dbfs))
     file = f"audio.{quality.format}"
-    write_track(part / file, convert.both_sides(samples))
+    write_track(part / file, convert.both_sides(samples), gain)
     return replace(
         result,
         file=file,

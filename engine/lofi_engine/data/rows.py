@@ -42,6 +42,7 @@ class Row:
         duplicate_group: the first accepted track of the near duplicates it belongs to; "" for none.
         human_verified: whether the ledger says that a person has listened to it.
         listener_score: the ledger's score, 0 to 100; None without.
+        review_tags: that person's tags, of the vocabulary or not.
     """
 
     source: str
@@ -68,6 +69,7 @@ class Row:
     duplicate_group: str = ""
     human_verified: bool = False
     listener_score: float | None = None
+    review_tags: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:

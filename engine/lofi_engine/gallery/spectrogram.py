@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,14 @@ _WINDOW = 4096
 _RANGE_DB = 75.0
 _TICKS_HZ = {100.0: "100", 1_000.0: "1k", 10_000.0: "10k"}
 # Dark to light, chosen to keep their order for every kind of colour vision.
-_COLOURS = ((8, 6, 28), (52, 18, 92), (132, 30, 108), (208, 66, 78), (248, 142, 60), (252, 240, 176))
+_COLOURS = (
+    (8, 6, 28),
+    (52, 18, 92),
+    (132, 30, 108),
+    (208, 66, 78),
+    (248, 142, 60),
+    (252, 240, 176),
+)
 
 
 def spectrogram(
@@ -40,7 +48,7 @@ def spectrogram(
     places = np.minimum(edges_hz * _WINDOW / sample_rate, magnitudes.shape[1] - 1)
     levels = np.empty((rows, columns), np.float32)
     bins = np.arange(magnitudes.shape[1])
-    for row, (low, high) in enumerate(zip(places[:-1], places[1:], strict=True)):
+    for row, (low, high) in enumerate(pairwise(places)):
         inside = magnitudes[:, int(np.ceil(low)) : int(high) + 1]
         middle = 0.5 * (low + high)
         levels[rows - 1 - row] = (

@@ -140,6 +140,13 @@ class Family(Protocol):
         """
         ...
 
+    def vocabulary_definition(self, location: str | None) -> str | None:
+        """Say what a lyric vocabulary's location means today, for cache keys. Light.
+
+        One on the Hub is given as `hf:owner/name/FILE@COMMIT`, which `load` reads too.
+        """
+        ...
+
     def load(
         self,
         model: str,

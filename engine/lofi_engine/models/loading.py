@@ -29,12 +29,17 @@ def family_of(reference: model.Base) -> Family:
 def base_of(recipe: model.Recipe) -> model.Base:
     """Give the recipe's base as stages keep it in their settings, and so in their keys.
 
-    In place of the revision stands what it means today: a commit, or a built-in base's number.
+    In place of the revision stands what it means today: a commit, or a built-in base's number. A
+    lyric vocabulary on the Hub is pinned to its commit too.
     """
     family, base = FAMILIES.get(recipe.base.family), recipe.base
     if family is None:
         return base
-    return replace(base, revision=family.definition(base.model, base.revision))
+    return replace(
+        base,
+        revision=family.definition(base.model, base.revision),
+        lyric_vocabulary=family.vocabulary_definition(base.lyric_vocabulary),
+    )
 
 
 def load_base(

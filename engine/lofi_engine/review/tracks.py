@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lofi_engine.audio.decode import AUDIO_SUFFIXES
-from lofi_engine.data.folder import Found, printable, walk
+from lofi_engine.data.folder import Found
 from lofi_engine.data.matching import Place
+from lofi_engine.data.offered import open_folders
 from lofi_engine.errors import StageError
-from lofi_engine.recipe.model import Recipe, Source
+from lofi_engine.recipe.model import Recipe
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Listing:
 
     Args:
         tracks: in the order of the sources, then by path.
-        places: all files of all sources that name a ledger, by the ledger's true path.
+        places: all files of all sources that name a ledger, by the ledger.
     """
 
     tracks: tuple[Track, ...]
@@ -54,7 +55,7 @@ def list_tracks(recipe: Recipe) -> Listing:
     A file that two sources hold is listed once.
 
     Raises:
-        StageError: a folder is missing or holds nothing, or there is no folder to review.
+        StageError: a folder is missing, none holds audio, or there is no folder to review.
     """
     sources = [source for source in recipe.dataset.sources if source.path is not None]
     if not sources:
@@ -62,18 +63,14 @@ def list_tracks(recipe: Recipe) -> Listing:
             "dataset.sources: there is no folder of tracks to review, only synthesised ones",
             hint="add one: - {path: raw, ledger: metadata/sources.json}",
         )
-    ignored = frozenset(
-        true_path(recipe.home / source.ledger) for source in sources if source.ledger is not None
-    )
     tracks: list[Track] = []
     places: dict[Path, tuple[Place, ...]] = {}
     known: set[Path] = set()
-    for source in sources:
-        found = _placed(recipe.home, source, ignored)
-        ledger = true_path(recipe.home / source.ledger) if source.ledger is not None else None
-        if ledger is not None:
-            places[ledger] = (*places.get(ledger, ()), *(place for _, place in found))
-        for file, place in found:
+    for folder in open_folders(recipe.home, sources):
+        if folder.ledger is not None:
+            listed = (place for _, place in folder.files)
+            places[folder.ledger] = (*places.get(folder.ledger, ()), *listed)
+        for file, place in folder.files:
             if place.path in known or not _audible(file):
                 continue
             known.add(place.path)
@@ -81,8 +78,8 @@ def list_tracks(recipe: Recipe) -> Listing:
                 Track(
                     number=len(tracks),
                     place=place,
-                    ledger=ledger,
-                    ledger_name=source.ledger or "",
+                    ledger=folder.ledger,
+                    ledger_name=folder.source.ledger or "",
                     fault=file.refusal,
                     sidecars=file.sidecars,
                 )
@@ -93,27 +90,6 @@ def list_tracks(recipe: Recipe) -> Listing:
             hint=f"audio is {', '.join(suffix[1:] for suffix in AUDIO_SUFFIXES)}",
         )
     return Listing(tuple(tracks), places)
-
-
-def true_path(path: Path) -> Path:
-    """Follow every link of a path; links in a circle are left as they are."""
-    return Path(os.path.realpath(path))
-
-
-def _placed(home: Path, source: Source, ignored: frozenset[Path]) -> list[tuple[Found, Place]]:
-    path = Path(source.path or ".")
-    label = printable(Path(path.name) if path.is_absolute() else path)  # as curating names it
-    return [
-        (
-            file,
-            Place(
-                Path(os.path.abspath(file.path)),  # noqa: PTH100 - lexical: a link is its own file
-                file.relative,
-                PurePosixPath(label, file.relative).as_posix(),
-            ),
-        )
-        for file in walk(home / path, label, ignored)
-    ]
 
 
 def _audible(file: Found) -> bool:

@@ -39,7 +39,7 @@ from lofi_runtime.synth import VERSION as SYNTH_VERSION
 if TYPE_CHECKING:
     from lofi_engine.audio.fingerprint import Fingerprint
 
-VERSION = 3
+VERSION = 4
 
 _TRACKS = "tracks"
 _SIDECARS = "sidecars"
@@ -264,6 +264,7 @@ def _row(draft: Draft, result: Prepared, *, reason: str, track: str, file: str, 
         duplicate_group=group,
         human_verified=entry is not None and entry.human_verified,
         listener_score=entry.quality_score if entry is not None else None,
+        review_tags=entry.review_tags if entry is not None else (),
     )
 
 

@@ -162,7 +162,7 @@ def _prompt(
         vocals=_VOICE_OF_ANY_KIND if words and not has_voice else "",
         key=music.key if music.key_is_clear else "",
         brightness=music.brightness,
-        tags=tuple(getattr(row, "review_tags", ())),
+        tags=row.review_tags,
     )
     if not styles:
         return describe_heard(heard), "sound"

@@ -57,6 +57,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     from lofi_engine.tensors import save_tensors
     from lofi_engine.training.adapters import (
         add_adapter,
+        base_of_adapter,
         load_adapter_weights,
         scale_of,
         set_adapter_weights,
@@ -71,6 +72,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     adapted.eval()
     adapter = context.inputs["select"] / "adapter"
     set_adapter_weights(adapted, load_adapter_weights(adapter), source=adapter)
+    _refuse_other_base(base_of_adapter(adapter), base.identity)
     together = _probe(base, context.seed)
     context.emit(2, 3, "proofs", "base with adapter")
     merged = adapted.merge_and_unload()  # in place: the weights are never held twice
@@ -95,6 +97,15 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     text = json.dumps(proof, indent=1, sort_keys=True)
     (context.work / "merge.json").write_text(text + "\n", encoding="utf-8")
     return Outcome(facts=proof)
+
+
+def _refuse_other_base(trained_on: str | None, identity: str) -> None:
+    """Refuse an adapter of another base even where its shapes fit: it would merge in silence."""
+    if trained_on is not None and trained_on != identity:
+        raise StageError(
+            f"merge: the adapter was trained on {trained_on}, the base is {identity}",
+            hint="name its base in the recipe's base.model, or train again",
+        )
 
 
 def _probe(base: Base, seed: int) -> torch.Tensor:

@@ -262,7 +262,6 @@ TEXTURE_LEVELS_DB = {
 _MOST_TEXTURES = 4
 
 
-
 def choose_textures(wishes: Wishes) -> tuple[tuple[str, float], ...]:
     """Return at most four textures with their levels, first asked first."""
     return tuple((name, TEXTURE_LEVELS_DB[name]) for name in wishes.textures[:_MOST_TEXTURES])

@@ -111,7 +111,9 @@ def compress(bus: Samples, amount: float) -> None:
 
 def _block_power(bus: Samples) -> npt.NDArray[np.float64]:
     starts = np.arange(0, bus.shape[1], _GRID)
-    return np.array([float(np.vdot(b, b)) / b.size for b in (bus[:, s : s + _GRID] for s in starts)])
+    return np.array(
+        [float(np.vdot(b, b)) / b.size for b in (bus[:, s : s + _GRID] for s in starts)]
+    )
 
 
 def _followed(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -133,8 +135,10 @@ def shelf_sections(warmth_db: float, air_db: float) -> npt.NDArray[np.float64]:
     if warmth_db:
         amp, alpha, cosine = _cookbook(220.0, warmth_db, 0.7)
         sections.append(
-            (1 + alpha * amp, -2 * cosine, 1 - alpha * amp)
-            + (1 + alpha / amp, -2 * cosine, 1 - alpha / amp)
+            (
+                *(1 + alpha * amp, -2 * cosine, 1 - alpha * amp),
+                *(1 + alpha / amp, -2 * cosine, 1 - alpha / amp),
+            )
         )
     if air_db:
         amp, alpha, cosine = _cookbook(3000.0, air_db, 0.7)

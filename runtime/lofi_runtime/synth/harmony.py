@@ -92,7 +92,11 @@ _FLAVOURED: dict[tuple[str, str], tuple[str, ...]] = {
     ("jazz", "dorian"): ("0:m9 5:13 0:m11 5:9", "0:m11 5:13 10:maj9 2:m7/7:7#9"),
     ("jazz", "mixolydian"): ("0:13 5:9 0:13 7:m7/0:9", "0:9 5:9 0:13 10:6/9"),
     ("house", "major"): ("0:maj9 0:maj9 5:maj9 5:maj9", "0:maj9 9:m9 0:maj9 9:m9"),
-    ("house", "minor"): ("0:m9 0:m9 8:maj9 8:maj9", "0:m9 0:m9 5:m9 5:m9", "0:m9 10:6/9 0:m9 10:6/9"),
+    ("house", "minor"): (
+        "0:m9 0:m9 8:maj9 8:maj9",
+        "0:m9 0:m9 5:m9 5:m9",
+        "0:m9 10:6/9 0:m9 10:6/9",
+    ),
     ("house", "dorian"): ("0:m9 0:m9 5:9 5:9", "0:m9 2:m7 0:m9 2:m7"),
     ("ambient", "major"): ("0:maj9 5:maj9 0:maj9 5:maj9", "0:add9 5:maj9", "0:maj9 9:m11"),
     ("ambient", "lydian"): ("0:maj7#11 2:6/9", "0:maj9 2:add9 0:maj7#11 2:add9"),
@@ -102,7 +106,11 @@ _FLAVOURED: dict[tuple[str, str], tuple[str, ...]] = {
         "0:m9 1:maj7 0:m9 7:7b9",
         "0:m7 3:maj7 1:maj7 0:m11",
     ),
-    ("pop", "major"): ("0:add9 7:6 9:m7 5:add9", "0:add9 4:m7 5:maj7 5:m6", "0:add9 9:m7 5:add9 7:7sus"),
+    ("pop", "major"): (
+        "0:add9 7:6 9:m7 5:add9",
+        "0:add9 4:m7 5:maj7 5:m6",
+        "0:add9 9:m7 5:add9 7:7sus",
+    ),
     ("pop", "minor"): ("0:m7 8:maj7 3:add9 10:6", "0:m7 10:6 8:add9 10:add9"),
     ("pop", "mixolydian"): ("0:add9 10:add9 5:add9 0:add9", "0:6 10:6 5:6 0:add9"),
     ("city pop", "major"): (
@@ -111,7 +119,11 @@ _FLAVOURED: dict[tuple[str, str], tuple[str, ...]] = {
         "0:maj9 11:m7b5/4:7#9 9:m9 7:m9/0:13",
     ),
     ("city pop", "minor"): ("8:maj9 10:13 7:m7 0:m9", "0:m9 8:maj9/10:13 3:maj9 7:m7/0:m9"),
-    ("soul", "minor"): ("0:m9 3:maj9 2:m9 7:7#9", "0:m11 8:maj9 5:m9 7:7#9", "5:m9 7:m7 0:m9 0:m11"),
+    ("soul", "minor"): (
+        "0:m9 3:maj9 2:m9 7:7#9",
+        "0:m11 8:maj9 5:m9 7:7#9",
+        "5:m9 7:m7 0:m9 0:m11",
+    ),
     ("soul", "major"): ("0:maj9 11:m7/4:7#9 9:m9 2:9", "0:maj9 4:7#5 5:maj9 5:m6"),
     ("tropical", "major"): ("0:6/9 5:add9 7:9 0:6", "0:add9 9:m7 5:6 7:7sus", "0:6 5:6 0:6 7:9"),
     ("tropical", "mixolydian"): ("0:6/9 10:add9 5:add9 0:6", "0:add9 5:6 10:6 0:6"),

@@ -182,9 +182,7 @@ def saturate(bus: Samples, drive: float) -> None:
 
 
 @cache
-def _tone_sections(
-    cutoff_hz: float, warmth_db: float, air_db: float
-) -> npt.NDArray[np.float64]:
+def _tone_sections(cutoff_hz: float, warmth_db: float, air_db: float) -> npt.NDArray[np.float64]:
     from scipy.signal import butter
 
     nyquist = SAMPLE_RATE / 2

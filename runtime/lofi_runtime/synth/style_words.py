@@ -1,4 +1,4 @@
-"""What lies beneath a genre, a theme and a style: defaults in the same words a prompt is written in.
+"""What lies beneath a genre, a theme and a style, in the words a prompt is written in.
 
 `defaults` reads these. `NOT_RENDERED` says which words of the taxonomy have no sound here, and why.
 """
@@ -10,8 +10,12 @@ GENRE_DEFAULTS: dict[str, str] = {
     "jazz lofi": "brushes, piano, upright bass, saxophone, vinyl crackle, 72-90 bpm",
     "ambient lofi": "minimal drums, synth pads, rhodes, reverb, tape hiss, 60-70 bpm",
     "lofi house": "house beat, rhodes, synth bass, sweep, pumping, vinyl crackle, 112-118 bpm",
-    "chillhop": "live drums, upbeat, rhodes, electric guitar, bass guitar, vinyl crackle, 86-96 bpm",
-    "dark lofi": "boom bap, dark, minor key, rhodes, sub bass, dark filter, vinyl crackle, 64-76 bpm",
+    "chillhop": (
+        "live drums, upbeat, rhodes, electric guitar, bass guitar, vinyl crackle, 86-96 bpm"
+    ),
+    "dark lofi": (
+        "boom bap, dark, minor key, rhodes, sub bass, dark filter, vinyl crackle, 64-76 bpm"
+    ),
     "bedroom pop lofi": (
         "drum machine, dreamy, electric guitar, synth pads, wobbly, tape hiss, 76-90 bpm"
     ),

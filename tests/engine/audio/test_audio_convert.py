@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lofi_engine.audio.convert import resample, to_peak, to_stereo, without_offset
+from lofi_engine.audio.convert import (
+    fold,
+    gain_to_loudness,
+    gain_to_peak,
+    resample,
+    to_stereo,
+    without_offset,
+)
 from lofi_engine.audio.decode import Decoded
 
 
@@ -21,6 +28,16 @@ def only(channel: int, channels: int) -> np.ndarray:
 def test_mono_is_put_on_both_sides():
     stereo = to_stereo(decoded(np.ones((1, 4))))
     assert stereo.tolist() == [[1.0] * 4] * 2
+
+
+def test_mono_stays_one_channel_while_it_is_worked_on():
+    assert fold(decoded(np.ones((1, 4)))).shape == (1, 4)
+
+
+def test_places_a_container_names_win_over_the_formats_order():
+    samples = only(3, 4)
+    named = Decoded(samples, 48_000, 1.0, "M4A", "AAC", layout=("L", "R", "C", "Cs"))
+    assert fold(named)[:, 0].tolist() == [0.5, 0.5]
 
 
 def test_stereo_is_left_alone():
@@ -61,11 +78,17 @@ def test_resampling_keeps_length_pitch_and_level(rate):
     assert np.abs(out[0, 1_000:-1_000] - wanted[1_000:-1_000]).max() < 1e-3
 
 
-def test_the_peak_is_where_it_was_asked_to_be():
-    loud = to_peak(np.array([[0.1, -0.2], [0.0, 0.05]], np.float32), -1.0)
-    assert np.abs(loud).max() == pytest.approx(10 ** (-1 / 20), abs=1e-6)
+def test_the_gain_brings_the_peak_where_it_was_asked_to_be():
+    samples = np.array([[0.1, -0.2], [0.0, 0.05]], np.float32)
+    gain = gain_to_peak(samples, -1.0)
+    assert np.abs(samples * gain).max() == pytest.approx(10 ** (-1 / 20), abs=1e-6)
     with pytest.raises(ValueError, match="no peak"):
-        to_peak(np.zeros((2, 4), np.float32), -1.0)
+        gain_to_peak(np.zeros((2, 4), np.float32), -1.0)
+
+
+def test_what_is_too_quiet_for_a_loudness_has_no_gain_to_one():
+    with pytest.raises(ValueError, match="no loudness"):
+        gain_to_loudness(np.full((2, 48_000), 1e-6, np.float32), -14.0, -1.0)
 
 
 def test_an_offset_is_taken_out_of_each_channel():

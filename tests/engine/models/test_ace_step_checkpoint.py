@@ -201,12 +201,17 @@ def test_a_base_of_half_precision_hears_reads_and_sounds_in_float32(saved, preci
 @pytest.mark.parametrize("precision", HALVES)
 def test_the_built_in_base_is_given_in_half_precision_too(saved, precision):
     built = load("builtin:tiny", saved, precision=precision)
+    read = load(str(saved), saved, precision=precision)
+    for one, other in zip(networks(built), networks(read), strict=True):
+        weights = other.state_dict()
+        assert all(torch.equal(part, weights[name]) for name, part in one.state_dict().items())
     latents, told = conditioning(frames=4)
     told = replace(told, speaker=told.speaker[:, : built.speaker_width])
     asked = torch.tensor([500.0])
     with torch.inference_mode():
-        expected = load(str(saved), saved, precision=precision).velocity(latents, asked, told)
-        assert torch.equal(built.velocity(latents, asked, told), expected)
+        found, expected = (base.velocity(latents, asked, told) for base in (built, read))
+        # Where weights lie in memory decides which kernel runs, and so the last bit.
+        assert distance(found, expected) < 1e-2
 
 
 def test_sums_of_linear_attention_may_pass_the_range_of_float16():
@@ -442,3 +447,29 @@ def test_a_fetched_base_is_identified_by_its_commit(hub_cache, saved, tmp_path):
     (repository / "snapshots" / commit).symlink_to(saved)
     loaded = load("hf:someone/small", tmp_path)
     assert loaded.identity == f"hf:someone/small@{commit}"
+
+
+def test_a_lyric_vocabulary_on_the_hub_is_pinned_to_its_commit(hub_cache, saved):
+    commit = "89abcdef0123456789abcdef0123456789abcdef"
+    repository = hub_cache / "models--someone--words"
+    place = repository / "snapshots" / commit / "vocab"
+    place.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    written = (saved / checkpoint.LYRIC_VOCABULARY).read_text()
+    (place / "lyrics.json").write_text(written)
+    pinned = FAMILY.vocabulary_definition("hf:someone/words/vocab/lyrics.json")
+    assert pinned == f"hf:someone/words/vocab/lyrics.json@{commit}"
+    (repository / "refs" / "main").write_text("0" * 40)  # the branch moved
+    assert load(str(saved), saved, lyric_vocabulary=pinned).lyric_vocabulary == written
+    assert FAMILY.vocabulary_definition("words.json") == "words.json"
+
+
+def test_guidance_that_would_weaken_layers_a_base_does_not_have_is_refused(own):
+    path = own / checkpoint.TRANSFORMER / checkpoint.CONFIG
+    config = json.loads(path.read_text())
+    del config["erg"]
+    rewrite(path, json.dumps(config))
+    text = r"config\.json: erg\.decoder_layers is 15 to 20, but there are 4 layers - state the key"
+    with pytest.raises(StageError, match=text):
+        load(str(own), own)

@@ -159,6 +159,15 @@ def test_an_adapter_made_for_another_base_says_which(tmp_path):
         run_stage(merge, recipe, tmp_path / "run", inputs={"select": tmp_path / "select"})
 
 
+def test_an_adapter_of_the_same_shapes_for_another_base_is_refused_too(tmp_path):
+    recipe = recipe_in(tmp_path)
+    folder = tmp_path / "select" / "adapter"
+    save_adapter(folder, make_adapter(recipe), recipe.lora, {"base": "hf:other/base@1"})
+    text = r"merge: the adapter was trained on hf:other/base@1, the base is builtin:tiny@\d"
+    with pytest.raises(StageError, match=text):
+        run_stage(merge, recipe, tmp_path / "run", inputs={"select": tmp_path / "select"})
+
+
 def test_a_missing_adapter_is_named(tmp_path):
     with pytest.raises(StageError, match=r"adapter_model\.safetensors: there is no such file"):
         run_stage(

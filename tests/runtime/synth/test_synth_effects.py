@@ -14,8 +14,6 @@ def tone(seconds=6.0, hertz=440.0):
     return np.stack([wave, wave]).astype(np.float32)
 
 
-
-
 @pytest.mark.parametrize(
     "effect",
     [

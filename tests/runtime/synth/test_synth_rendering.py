@@ -4,6 +4,9 @@ import functools
 
 import numpy as np
 import pytest
+
+from lofi_runtime.loudness import PEAK_DBFS, TARGET_LUFS, integrated_loudness
+from lofi_runtime.synth import compose, render
 from tests.support.synth_hearing import (
     RATE,
     band_level_db,
@@ -15,9 +18,6 @@ from tests.support.synth_hearing import (
     spectrogram,
     tempo_bpm,
 )
-
-from lofi_runtime.loudness import PEAK_DBFS, TARGET_LUFS, integrated_loudness
-from lofi_runtime.synth import compose, render
 
 
 @functools.cache

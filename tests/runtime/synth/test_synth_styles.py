@@ -181,7 +181,9 @@ def test_jazz_has_richer_chords_than_house_and_house_changes_them_less():
     def chords(style):
         score = score_of(style, 3, 40)
         chordal = [n for n in score.notes if n.instrument in score.instruments]
-        bars = [{n.pitch % 12 for n in chordal if n.start_beats // 4 == bar} for bar in range(4, 12)]
+        bars = [
+            {n.pitch % 12 for n in chordal if n.start_beats // 4 == bar} for bar in range(4, 12)
+        ]
         return np.mean([len(bar) for bar in bars]), len({frozenset(bar) for bar in bars})
 
     jazz_notes, _ = chords("CORE-02")
@@ -226,9 +228,7 @@ def test_only_vocal_styles_and_bedroom_pop_have_a_voice():
 
 def test_styles_are_told_apart_by_their_sound_alone():
     chosen = ("CORE-02", "CORE-04", "CORE-06", "SEASON-04", "SEASON-06", "THEME-07")
-    known = {
-        style: np.array([features(heard(style, seed)) for seed in (1, 2)]) for style in chosen
-    }
+    known = {style: np.array([features(heard(style, seed)) for seed in (1, 2)]) for style in chosen}
     judge = NearestCentroid(known)
     right = sum(judge.rank(features(heard(style, 3)))[0] == style for style in chosen)
     assert right >= len(chosen) - 1  # chance would find one

@@ -89,3 +89,79 @@ def test_a_phase_stays_exact_for_a_minute():
     samples = 60 * RATE
     exact = np.sin(2 * np.pi * ((np.arange(samples, dtype=np.float64) * 441.3 / RATE) % 1.0))
     np.testing.assert_allclose(np.sin(phase(441.3, samples)), exact, atol=2e-4)
+
+
+def centroid_hz(tone):
+    spectrum = np.abs(np.fft.rfft(np.atleast_2d(tone).mean(axis=0)))
+    return np.average(np.fft.rfftfreq(2 * spectrum.size - 2, 1 / RATE), weights=spectrum**2)
+
+
+def harmonicity(tone, pitch):
+    """Return the share of the power that lies within a quarter tone of a harmonic."""
+    tone = np.atleast_2d(tone).mean(axis=0)
+    power = np.abs(np.fft.rfft(tone * np.hanning(tone.size))) ** 2
+    ratio = np.fft.rfftfreq(tone.size, 1 / RATE)[1:] / frequency_of(pitch)
+    nearest = np.maximum(np.round(ratio), 1.0)
+    near = np.abs(np.log2(np.maximum(ratio, 1e-3) / nearest)) < 1 / 24
+    return power[1:][near].sum() / power[1:].sum()
+
+
+def length_sec(tone):
+    """Return when the tone has fallen for good to a tenth of its loudest 10 ms."""
+    tone = np.atleast_2d(tone)
+    level = np.sqrt((tone[:, : tone.shape[1] // 480 * 480].reshape(-1, 480) ** 2).mean(axis=1))
+    level = level[: tone.shape[1] // 480]
+    return np.flatnonzero(level > 0.1 * level.max()).max() * 0.01
+
+
+@pytest.mark.parametrize(
+    ("darker", "brighter"),
+    [
+        ("theremin", "violin"),
+        ("flute", "saxophone"),
+        ("saxophone", "clavinet"),
+        ("harp", "koto"),
+        ("muted guitar", "koto"),
+        ("humming", "female vocals"),
+        ("kalimba", "steel drums"),
+        ("rhodes", "casio keyboard"),
+    ],
+)
+def test_instruments_keep_their_order_of_brightness(darker, brighter):
+    assert centroid_hz(take(darker, 69)) < 0.95 * centroid_hz(take(brighter, 69))
+
+
+def test_what_is_struck_short_is_shorter_than_what_rings():
+    assert length_sec(take("muted guitar", 60)) < 0.4 * length_sec(take("acoustic guitar", 60))
+    assert length_sec(take("marimba", 60)) < 0.6 * length_sec(take("vibraphone", 60))
+    assert length_sec(take("ukulele", 66)) < length_sec(take("harp", 66))
+    assert length_sec(take("synth stabs", 60)) < length_sec(take("synth pads", 60))
+
+
+def test_harmonic_voices_are_harmonic_and_bells_are_not():
+    for name in ("saxophone", "cello", "violin", "horn section", "analog synth", "female vocals"):
+        assert harmonicity(take(name, 64), 64) > 0.95, name
+    assert harmonicity(take("bells", 64), 64) < harmonicity(take("piano", 64), 64) - 0.01
+
+
+def test_a_square_bass_has_odd_harmonics_only():
+    tone = take("square wave bass", 40, held_sec=2.0)[4800:81600]
+    spectrum = np.abs(np.fft.rfft(tone * np.hanning(tone.size)))
+    bins_hz = np.fft.rfftfreq(tone.size, 1 / RATE)
+
+    def level(number):
+        return spectrum[np.abs(bins_hz - number * frequency_of(40)) < 4.0].max()
+
+    assert level(3) > 20.0 * level(2)
+    assert level(5) > 20.0 * level(4)
+
+
+def test_a_chop_is_cut_and_a_murmur_has_syllables():
+    def dips(tone):
+        level = np.sqrt((tone[: tone.size // 960 * 960].reshape(-1, 960) ** 2).mean(axis=1))
+        quiet = level < 0.25 * level.max()
+        return int((np.diff(quiet.astype(int)) == 1).sum())
+
+    assert dips(take("chopped vocals", 66, held_sec=1.0)) >= 2
+    assert dips(take("murmur", 48, held_sec=2.5)) >= 5
+    assert dips(take("female vocals", 66, held_sec=2.0)) <= 1

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from lofi_runtime.styles.taxonomy import load_styles
 from lofi_runtime.synth import vocabulary as v
-from lofi_runtime.synth.style_words import NOT_RENDERED, STANDS_IN, STYLE_EXTRAS
 from lofi_runtime.synth.defaults import expand, style_wishes
+from lofi_runtime.synth.style_words import NOT_RENDERED, STANDS_IN, STYLE_EXTRAS
 from lofi_runtime.synth.words import Wishes, read
 
 

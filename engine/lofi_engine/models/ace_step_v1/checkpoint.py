@@ -106,6 +106,7 @@ def load(
     checked_dcae = _check(folder / DCAE, lambda: build_dcae(configs.dcae), precision)
     checked_vocoder = _check(folder / VOCODER, lambda: Vocoder(vocoder), precision)
     checked_text = _check_text(folder / TEXT, configs.text, precision)
+    _refuse_absent_layers(place / CONFIG, parsed, configs.text)
     base = AceStepBase(
         transformer=checked_transformer.load(),
         dcae=checked_dcae.load(),
@@ -116,6 +117,22 @@ def load(
         lyric_vocabulary=lyric_vocabulary,
     )
     return set_precision(base, precision)
+
+
+def _refuse_absent_layers(path: Path, config: TransformerConfig, text: Mapping[str, Any]) -> None:
+    """Refuse guidance that would weaken layers a network does not have."""
+    has = {
+        "decoder_layers": config.num_layers,
+        "lyric_encoder_layers": config.lyric_encoder.num_blocks,
+        "text_encoder_layers": int(text.get("num_layers", 0)),
+    }
+    for name, layers in has.items():
+        first, after = getattr(config.erg, name)
+        if not 0 <= first <= after <= layers:
+            raise StageError(
+                f"{path}: erg.{name} is {first} to {after}, but there are {layers} layers",
+                hint="state the key erg: a base of another size has other layers to weaken",
+            )
 
 
 def load_transformer(

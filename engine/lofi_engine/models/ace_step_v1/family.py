@@ -29,6 +29,13 @@ class AceStepV1:
             return hub.local_commit(model.removeprefix(HUB), revision)
         return DEFINITIONS.get(model, revision)
 
+    def vocabulary_definition(self, location: str | None) -> str | None:
+        """Pin a vocabulary on the Hub to the commit that its main branch names here."""
+        if location is None or not location.startswith(HUB) or "@" in location:
+            return location
+        repository = "/".join(location.removeprefix(HUB).split("/")[:2])
+        return f"{location}@{hub.local_commit(repository, 'main')}"
+
     def load(
         self,
         model: str,
@@ -44,8 +51,9 @@ class AceStepV1:
         Args:
             model: which base; a folder is relative to `home`.
             revision: of a Hub repository; ignored for the others.
-            lyric_vocabulary: a file relative to `home` or `hf:owner/name/FILE`; None for the
-                base's own. The built-in base always uses its own.
+            lyric_vocabulary: a file relative to `home`, `hf:owner/name/FILE` or
+                `hf:owner/name/FILE@COMMIT`; None for the base's own. The built-in base always
+                uses its own.
             home: where relative paths start.
             precision: of the weights, "fp32", "fp16" or "bf16".
             transformer: weights that stand in for the base's own transformer's, relative to

@@ -41,7 +41,7 @@ def local_commit(repository: str, revision: str) -> str:
 
 
 def local_file(location: str) -> Path:
-    """Find one file, `owner/name/path/in/it`, of a repository's main revision.
+    """Find one file, `owner/name/path/in/it`, of a repository: its main revision, or `...@COMMIT`.
 
     Raises:
         StageError: it is not in the cache, or the location has not three parts.
@@ -49,7 +49,8 @@ def local_file(location: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    owner, _, rest = location.partition("/")
+    place, _, revision = location.partition("@")
+    owner, _, rest = place.partition("/")
     name, _, file = rest.partition("/")
     if not (owner and name and file):
         raise StageError(
@@ -58,7 +59,8 @@ def local_file(location: str) -> Path:
         )
     repository = f"{owner}/{name}"
     try:
-        return Path(hf_hub_download(repository, file, local_files_only=True))
+        found = hf_hub_download(repository, file, revision=revision or None, local_files_only=True)
+        return Path(found)
     except LocalEntryNotFoundError as error:
         raise StageError(
             f"base.lyric_vocabulary: {file} of {repository} is not in the Hub's cache ({_cache()})",

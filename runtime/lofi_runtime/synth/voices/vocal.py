@@ -5,6 +5,8 @@ Formant frequencies: Peterson and Barney 1952, men and women, rounded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -58,7 +60,7 @@ def _spectrum(
 
 
 def _sing(
-    vowels: dict[str, tuple[float, ...]],
+    vowels: Mapping[str, tuple[float, ...]],
     words: tuple[str, ...],
     pitch: int,
     held_sec: float,
@@ -68,7 +70,8 @@ def _sing(
     """Return a sung note that glides from one vowel into the next."""
     samples = sample_count(held_sec + 0.22)
     frequency = frequency_of(pitch)
-    first, second = words[int(rng.integers(len(words)))]
+    word = words[int(rng.integers(len(words)))]
+    first, second = word[0], word[1]
     seconds = grid_times(_GRID, samples)
     share = 1.0 / (1.0 + np.exp(-(seconds - 0.35 * held_sec) / (0.08 * held_sec + 0.02)))
     from_vowel = _spectrum(vowels[first], frequency, velocity)
