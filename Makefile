@@ -32,11 +32,14 @@ demo: $(VENV)/.engine
 	@echo "A track by the procedural backend, which needs no model:"
 	@$(BIN)/lofi-runtime generate "rainy night coding" --backend procedural --duration-sec 30 --out published/demo-procedural.wav
 
+# A file's tests stay in one process; torch gets one thread in each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+
 test: check
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not pipeline and not index"
+	$(PYTEST) -m "not pipeline and not index"
 
 check: lint types imports lua
 

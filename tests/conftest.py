@@ -5,15 +5,37 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.finished_run import FinishedRun, run_small_recipe
 from tests.support.programs import absent
+from tests.support.shared_work import close_place, open_place
 
-# The suite tries the same examples every time; LOFI_FUZZ=1 draws new ones.
-settings.register_profile("suite", derandomize=True)
+# The suite tries the same examples every time; LOFI_FUZZ=1 draws new ones. How long drawing takes
+# says how busy the machine is.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("fuzz", derandomize=False)
 settings.load_profile("fuzz" if os.environ.get("LOFI_FUZZ") else "suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the one process, or the one that starts the others
+        open_place()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        close_place()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, and those that look at the one finished run."""
+    for item in items:
+        names: tuple[str, ...] = getattr(item, "fixturenames", ())
+        group = "finished run" if "finished_run" in names else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_report_header() -> list[str]:

@@ -12,6 +12,7 @@ from lofi_engine.recipe.model import Base
 from lofi_engine.stages import export
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.tensors import save_tensors
+from tests.support.shared_work import once
 
 TINY = Base("ace-step-v1", "builtin:tiny", "main", None)
 
@@ -36,7 +37,10 @@ def temporary_folder(name: str) -> Path:
 @functools.cache
 def merged_tiny() -> Path:
     """What a merge stage leaves: the tiny base's transformer, each weight moved by a little."""
-    folder = temporary_folder("merged-tiny")
+    return once("merged-tiny", _merge)
+
+
+def _merge(folder: Path) -> Path:
     (folder / "transformer").mkdir()
     base = FAMILIES[TINY.family].load(
         TINY.model, revision=TINY.revision, lyric_vocabulary=None, home=folder
@@ -49,7 +53,10 @@ def merged_tiny() -> Path:
 @functools.cache
 def exported_tiny() -> tuple[Path, Outcome, tuple[Event, ...]]:
     """The export stage's folder (read-only, please), outcome and events."""
-    folder = temporary_folder("exported-tiny")
+    return once("exported-tiny", _export)
+
+
+def _export(folder: Path) -> tuple[Path, Outcome, tuple[Event, ...]]:
     events: list[Event] = []
     context = make_context("export", folder, {"merge": merged_tiny()}, events)
     return folder, export.run(context, export.Settings(TINY, export.OPSET)), tuple(events)

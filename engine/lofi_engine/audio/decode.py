@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lofi_engine.audio.overview import Overview
 from lofi_engine.audio.reader import LOSSLESS, Reader, open_reader
 from lofi_engine.audio.reader import DecodeError as DecodeError
 from lofi_engine.audio.window import LevelMeter
@@ -42,6 +43,8 @@ class Decoded:
         subtype: the coding, e.g. "PCM_16", "MPEG_LAYER_III", "AAC".
         layout: the channels' places where the container names them, see `convert.fold`.
         start_sec: where in the file the samples begin.
+        overview: (1, samples) of the whole file at `fingerprint.ANALYSIS_RATE`, where that
+            was asked for and only a part of the file was kept.
     """
 
     samples: npt.NDArray[np.float32]
@@ -51,6 +54,7 @@ class Decoded:
     subtype: str
     layout: tuple[str, ...] = ()
     start_sec: float = 0.0
+    overview: npt.NDArray[np.float32] | None = None
 
     @property
     def channels(self) -> int:
@@ -63,7 +67,9 @@ class Decoded:
         return not self.subtype.startswith(LOSSLESS)
 
 
-def decode(path: Path, *, keep_sec: float | None = None, window: str = "start") -> Decoded:
+def decode(
+    path: Path, *, keep_sec: float | None = None, window: str = "start", overview: bool = False
+) -> Decoded:
     """Decode a whole file and keep a part of it.
 
     Args:
@@ -71,6 +77,7 @@ def decode(path: Path, *, keep_sec: float | None = None, window: str = "start") 
         keep_sec: how much to keep; the rest is decoded, checked and dropped. None keeps all.
         window: "start" keeps the beginning of a longer file; "best" its loudest steady stretch
             (`LevelMeter.best_start`), for which it is decoded twice.
+        overview: whether to keep all of a longer file in little, see `Decoded.overview`.
 
     Returns:
         The samples as they are in the file: no gain, no resampling.
@@ -83,7 +90,9 @@ def decode(path: Path, *, keep_sec: float | None = None, window: str = "start") 
         _check_header(reader)
         meter = LevelMeter(reader.sample_rate) if window == "best" and keep_sec else None
         keep = None if keep_sec is None else round(keep_sec * reader.sample_rate)
-        samples, frames = _read(reader, 0, keep, meter)
+        longer = keep is not None and (reader.frames is None or reader.frames > keep)
+        whole = Overview(reader.sample_rate) if overview and longer else None
+        samples, frames = _read(reader, 0, keep, meter, whole)
         reader.check_whole(frames)
     start = 0
     if meter is not None and keep_sec is not None and keep is not None and frames > keep:
@@ -91,7 +100,7 @@ def decode(path: Path, *, keep_sec: float | None = None, window: str = "start") 
     if start:
         del samples  # two of them would be held otherwise
         with open_reader(path) as reader:
-            samples, _ = _read(reader, start, keep, None)
+            samples, _ = _read(reader, start, keep)
     return Decoded(
         samples=samples,
         sample_rate=reader.sample_rate,
@@ -100,6 +109,7 @@ def decode(path: Path, *, keep_sec: float | None = None, window: str = "start") 
         subtype=reader.subtype,
         layout=reader.layout,
         start_sec=start / reader.sample_rate,
+        overview=whole.samples() if whole and keep is not None and frames > keep else None,
     )
 
 
@@ -132,16 +142,20 @@ def _check_header(reader: Reader) -> None:
 
 
 def _read(
-    reader: Reader, start: int, keep: int | None, meter: LevelMeter | None
+    reader: Reader, start: int, keep: int | None, *listeners: LevelMeter | Overview | None
 ) -> tuple[npt.NDArray[np.float32], int]:
-    """Decode all, keep (channels, samples) from `start`; give them and how many there were."""
+    """Decode all, keep (channels, samples) from `start`; give them and how many there were.
+
+    Listeners take every block.
+    """
     kept = _Kept(reader.channels, keep, reader.frames)
     frames = 0
     for block in reader.blocks():
         if not _all_finite(block):
             raise DecodeError("holds NaN or infinite samples")
-        if meter is not None:
-            meter.take(block)
+        for listener in listeners:
+            if listener is not None:
+                listener.take(block)
         first = max(0, start - frames)
         last = len(block) if keep is None else min(len(block), start + keep - frames)
         if first < last:

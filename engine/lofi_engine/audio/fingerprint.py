@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Samples = npt.NDArray[np.float32]
     Fingerprint = npt.NDArray[np.uint8]
 
+ANALYSIS_RATE = 5_000
+"""What a recording is brought to before anything is looked at; Hz."""
+
 # When the same sound would give another fingerprint, raise `WORK_VERSION` in data/prepare.py.
 FRAMES_PER_SEC = 10
 BANDS_PER_OCTAVE = 24
@@ -30,8 +33,7 @@ LOWEST_HZ = 165.0
 MIDDLE = 128
 """What stands for "as loud as its surroundings"; 8 steps are a decibel."""
 
-_ANALYSIS_RATE = 5_000
-_HOP = _ANALYSIS_RATE // FRAMES_PER_SEC
+_HOP = ANALYSIS_RATE // FRAMES_PER_SEC
 _WINDOW = 2_560  # half a second: parts quarter tones from 300 Hz on
 _FLOOR = 10**-4.0  # of the mean power: what lies below is encoder or tape, not music
 _AROUND_BANDS = 12  # half an octave on each side
@@ -74,7 +76,7 @@ def _mono(samples: Samples, sample_rate: int) -> Samples:
 
     mixed = samples.mean(axis=0, dtype=np.float32) if len(samples) > 1 else samples[0]
     # Low quality is 70 dB down outside the band and twice as fast: plenty for levels in decibels.
-    resampled: Samples = soxr.resample(mixed, sample_rate, _ANALYSIS_RATE, quality="LQ")
+    resampled: Samples = soxr.resample(mixed, sample_rate, ANALYSIS_RATE, quality="LQ")
     return resampled
 
 
@@ -105,9 +107,9 @@ def _bands() -> Samples:
     """Give (bins, bands): triangles a quarter tone to each side, or a bin where that is wider."""
     import numpy as np
 
-    hertz = np.arange(_WINDOW // 2 + 1) * _ANALYSIS_RATE / _WINDOW
+    hertz = np.arange(_WINDOW // 2 + 1) * ANALYSIS_RATE / _WINDOW
     centres = LOWEST_HZ * 2 ** (np.arange(BANDS) / BANDS_PER_OCTAVE)
-    widths = np.maximum(centres * (2 ** (1 / BANDS_PER_OCTAVE) - 1), _ANALYSIS_RATE / _WINDOW)
+    widths = np.maximum(centres * (2 ** (1 / BANDS_PER_OCTAVE) - 1), ANALYSIS_RATE / _WINDOW)
     return np.maximum(0, 1 - np.abs(hertz[:, None] - centres) / widths).astype(np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +79,8 @@ def open_sndfile(path: Path) -> Iterator[SndfileReader]:
     import soundfile
 
     try:
-        file = soundfile.SoundFile(path)
+        # In bytes: a name need not be UTF-8, and soundfile encodes text strictly.
+        file = soundfile.SoundFile(os.fsencode(path))
     except soundfile.LibsndfileError as error:
         # Only the code's own text: the full message names the path.
         raise DecodeError(f"no audio can be decoded from it ({_words(error)})") from error

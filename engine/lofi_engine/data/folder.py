@@ -36,8 +36,8 @@ def walk(folder: Path, label: str, ignored: frozenset[Path] = frozenset()) -> tu
     """List every file of a folder and its subfolders, sorted by path.
 
     Links to files are followed, links to folders are not (and listed as refused, as is a subfolder
-    that cannot be read). Hidden files and folders, the `ignored` ones, and sidecars of tracks are
-    left out.
+    that cannot be read). Hidden files and folders, the `ignored` ones, sidecars of tracks and the
+    records that `lofi-runtime generate` writes beside them (`rain.wav.json`) are left out.
 
     Args:
         folder: where to look.
@@ -57,11 +57,13 @@ def walk(folder: Path, label: str, ignored: frozenset[Path] = frozenset()) -> tu
     # realpath, not resolve: a link to itself is refused by name below.
     paths = [path for path in listed if Path(os.path.realpath(path)) not in ignored]
     texts = {path for path in paths if _sidecar_stem(path) is not None}
-    audio_stems = {path.with_suffix("") for path in paths if path.suffix.lower() in AUDIO_SUFFIXES}
+    audio = {path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES}
+    audio_stems = {path.with_suffix("") for path in audio}
     return tuple(
         _found(path, folder, texts, unreadable.get(path, ""))
         for path in paths
-        if path not in texts or _sidecar_stem(path) not in audio_stems
+        if (path not in texts or _sidecar_stem(path) not in audio_stems)
+        and not (path.suffix == ".json" and path.with_suffix("") in audio)
     )
 
 
@@ -114,8 +116,6 @@ def _refusal(path: Path) -> str:
     # os.path, not pathlib: it answers False where a folder may be listed but not entered.
     if os.path.islink(path) and os.path.isdir(path):  # noqa: PTH112, PTH114
         return "a link to a folder, which is not followed"
-    if printable(Path(path.name)) != path.name:
-        return "its name is not UTF-8, which audio libraries cannot open; rename it"
     if _sidecar_stem(path) is not None:
         return "a sidecar without its track"
     if path.suffix.lower() not in AUDIO_SUFFIXES:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 RESULT_NAME = "result.json"
 FINGERPRINT_NAME = "fingerprint.npy"
-WORK_VERSION = 3
+WORK_VERSION = 4
 """Raised when the same source and limits would leave another unit; part of curate's key."""
 
 _SCORE_KEYS = ("prompt", "lyrics", "tempo_bpm", "key", "moods", "instruments", "vocal_type", "seed")
@@ -110,16 +110,23 @@ class Prepared:
 
 @dataclass(frozen=True)
 class _Sound:
-    """What goes on from a source: (1 or 2, samples) at its own rate. The rest is let go."""
+    """What goes on from a source. The rest is let go.
+
+    Args:
+        samples: (1 or 2, samples).
+        sample_rate: the source's own.
+        overview: see `Decoded`.
+    """
 
     samples: npt.NDArray[np.float32]
     sample_rate: int
+    overview: npt.NDArray[np.float32] | None
 
     @classmethod
     def of(cls, decoded: Decoded) -> _Sound:
         from lofi_engine.audio.convert import fold
 
-        return cls(fold(decoded), decoded.sample_rate)
+        return cls(fold(decoded), decoded.sample_rate, decoded.overview)
 
 
 def job_key(job: Job) -> str:
@@ -205,7 +212,7 @@ def _read(job: FileJob) -> tuple[_Sound | None, Prepared]:
     if too_much := size_fault(job.path, keep_sec):
         return None, Prepared(reasons=(too_much,))
     try:
-        decoded = decode(job.path, keep_sec=keep_sec, window=job.quality.window)
+        decoded = decode(job.path, keep_sec=keep_sec, window=job.quality.window, overview=True)
     except DecodeError as error:
         return None, Prepared(reasons=(error.message,))
     sound = _Sound.of(decoded)
@@ -263,7 +270,7 @@ def _finish(sound: _Sound, quality: Quality, part: Path, result: Prepared) -> Pr
     if abs(result.measurements["dc_offset"]) > OFFSET_REMOVED_ABOVE:
         samples = convert.without_offset(samples)
     samples = convert.resample(samples, sound.sample_rate)
-    _leave_fingerprint(part / FINGERPRINT_NAME, samples)
+    _leave_fingerprint(part / FINGERPRINT_NAME, samples, sound.overview)
     notes = result.notes
     if quality.loudness_lufs is None:
         gain = convert.gain_to_peak(samples, quality.peak_dbfs)
@@ -282,11 +289,21 @@ def _finish(sound: _Sound, quality: Quality, part: Path, result: Prepared) -> Pr
     )
 
 
-def _leave_fingerprint(path: Path, samples: npt.NDArray[np.float32]) -> None:
-    """Write what near duplicates are found by; the gain that follows changes nothing of it."""
+def _leave_fingerprint(
+    path: Path, samples: npt.NDArray[np.float32], overview: npt.NDArray[np.float32] | None
+) -> None:
+    """Write what near duplicates are found by; the gain that follows changes nothing of it.
+
+    A track of which a part is kept is known by the whole: another copy may keep another part.
+    """
     import numpy as np
 
-    from lofi_engine.audio.fingerprint import fingerprint
+    from lofi_engine.audio.fingerprint import ANALYSIS_RATE, fingerprint
     from lofi_runtime.backend import SAMPLE_RATE
 
-    np.save(path, fingerprint(samples, SAMPLE_RATE), allow_pickle=False)
+    drawn = (
+        fingerprint(samples, SAMPLE_RATE)
+        if overview is None
+        else fingerprint(overview, ANALYSIS_RATE)
+    )
+    np.save(path, drawn, allow_pickle=False)

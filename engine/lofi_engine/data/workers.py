@@ -15,24 +15,27 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TypeVar
 
-from lofi_engine.data.prepare import Job, Prepared, prepare
+from lofi_engine.data.prepare import Prepared
 
 MAX_WORKERS = 8
 CRASHED = "the decoder crashed on it"
 
-Work = Callable[[Job, Path], Prepared]
+_Job = TypeVar("_Job")
+Work = Callable[[_Job, Path], Prepared]
+"""Does a job and leaves what came of it at its place."""
 
 
 def prepare_all(
-    jobs: Sequence[tuple[Job, Path]], *, workers: int = 0, work: Work = prepare
+    jobs: Sequence[tuple[_Job, Path]], work: Work[_Job], *, workers: int = 0
 ) -> Iterator[tuple[int, Prepared]]:
     """Do jobs in child processes.
 
     Args:
-        jobs: each with the folder of its unit.
+        jobs: each with the place of what comes of it, such as the folder of its unit.
+        work: what is done with each, importable by name, such as `prepare`.
         workers: processes; 0 takes one for each core, 8 at most.
-        work: what is done with each, importable by name; for tests.
 
     Yields:
         A job's number and what came of it, as they finish. A job that kills its process comes
@@ -54,7 +57,7 @@ def prepare_all(
             yield number, _alone(left.pop(number), work)
 
 
-def _alone(job: tuple[Job, Path], work: Work) -> Prepared:
+def _alone(job: tuple[_Job, Path], work: Work[_Job]) -> Prepared:
     try:
         return next(result for _, result in _pooled({0: job}, 1, work))
     except BrokenProcessPool:
@@ -62,13 +65,13 @@ def _alone(job: tuple[Job, Path], work: Work) -> Prepared:
 
 
 def _pooled(
-    jobs: dict[int, tuple[Job, Path]], workers: int, work: Work
+    jobs: dict[int, tuple[_Job, Path]], workers: int, work: Work[_Job]
 ) -> Iterator[tuple[int, Prepared]]:
     if not jobs:
         return
     # Spawned, not forked: the parent may hold threads (numpy, torch) that a fork would cut.
     pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_settle
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=settle
     )
     try:
         numbers = {pool.submit(work, *job): number for number, job in jobs.items()}
@@ -78,7 +81,7 @@ def _pooled(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _settle() -> None:
+def settle() -> None:
     """Make a child behave: quiet, deaf to Ctrl-C, gone when its parent is, and on one core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # There is a process for each core already. NumPy, imported after this, reads it once.

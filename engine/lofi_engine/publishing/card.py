@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lofi_engine.markdown import plain
 from lofi_engine.publishing.facts import Release
 
 
@@ -123,10 +124,10 @@ def _data(release: Release) -> Iterator[str]:
     yield "| licence | tracks |"
     yield "|---|---|"
     for name, count in ledger["licenses"].items():
-        yield f"| {name} | {count} |"
+        yield f"| {plain(name)} | {count} |"
     yield ""
     if release.attributions:
         yield "Attributions:"
         yield ""
-        yield from (f"- {line}" for line in release.attributions)
+        yield from (f"- {plain(line)}" for line in release.attributions)
         yield ""

@@ -9,7 +9,7 @@ from lofi_runtime.styles.taxonomy import CATEGORIES, GROUPS, Style
 
 
 def prompting_guide(styles: Mapping[str, Style], seed: int) -> str:
-    """Write the guide: the template, then every style with an example prompt."""
+    """Write the guide: the template, then every style with prompts of it, a drawn one first."""
     return "\n".join(_lines(styles, seed)) + "\n"
 
 
@@ -37,3 +37,4 @@ def _lines(styles: Mapping[str, Style], seed: int) -> Iterator[str]:
             yield f"**{style.id} {style.name}** ({low}-{high} bpm): {style.description}"
             yield ""
             yield f"    {expand_style(style, seed)}"
+            yield from (f"    {example}" for example in style.examples)

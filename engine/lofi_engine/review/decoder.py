@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
-import signal
 import tempfile
 import threading
 from collections import OrderedDict
@@ -17,7 +14,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from lofi_engine.audio.decode import DecodeError
-from lofi_engine.data.workers import CRASHED
+from lofi_engine.data.workers import CRASHED, settle
 from lofi_engine.review.sound import WAV_TYPE, convert, media_type, picture
 
 _KEPT_PICTURES = 64
@@ -118,7 +115,7 @@ class Decoder:
             raise DecodeError("the review has ended")
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=_settle
+                1, mp_context=multiprocessing.get_context("spawn"), initializer=settle
             )
         return self._pool
 
@@ -134,18 +131,3 @@ def _version(path: Path) -> object:
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror}") from error
     return path, status.st_size, status.st_mtime_ns
-
-
-def _settle() -> None:
-    """Make the child deaf to Ctrl-C, which is the parent's to answer, quiet, and gone with it."""
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

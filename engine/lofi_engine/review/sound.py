@@ -7,6 +7,7 @@ fed with strangers' files.
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def media_type(path: Path) -> str:
 
     check_file(path)
     try:
-        found = soundfile.info(path)
+        found = soundfile.info(os.fsencode(path))  # text would have to be UTF-8
     except soundfile.LibsndfileError:
         return ""
     plain = found.channels <= 2 and found.samplerate <= _MAX_SAMPLE_RATE

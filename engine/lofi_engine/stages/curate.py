@@ -24,6 +24,7 @@ from lofi_engine.data.prepare import (
     Prepared,
     job_key,
     load_unit,
+    prepare,
 )
 from lofi_engine.data.rows import Row, write_rows
 from lofi_engine.data.twins import Good, Verdict, judge_twins
@@ -141,7 +142,7 @@ def _prepare(context: StageContext, drafts: Sequence[Draft]) -> Mapping[str, Pre
     units.mkdir(parents=True, exist_ok=True)
     keys = list(jobs)
     for number, result in prepare_all(
-        [(jobs[key], units / key) for key in keys], workers=context.workers
+        [(jobs[key], units / key) for key in keys], prepare, workers=context.workers
     ):
         prepared[keys[number]] = result
         for draft in waiting[keys[number]]:

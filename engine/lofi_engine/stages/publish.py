@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lofi_engine.publishing.facts import Release
     from lofi_engine.publishing.folder import Parcel
 
-VERSION = 3
+VERSION = 4
 _NOT_IN_BUNDLE = frozenset({"record.json"})
 _REHEARSAL = "-rehearsal"
 

@@ -50,5 +50,6 @@ def test_decoding_keeps_the_best_stretch_when_asked(tmp_path):
     assert np.array_equal(best.samples, song().T[:, 5 * RATE : 15 * RATE])
     whole = decode(tmp_path / "a.wav", keep_sec=60.0, window="best")
     assert (whole.start_sec, whole.samples.shape[1]) == (0.0, 29 * RATE)
+    assert best.overview is None
     near = decode(tmp_path / "a.wav", keep_sec=28.9, window="best")
     assert near.samples.shape[1] == pytest.approx(28.9 * RATE, abs=1)

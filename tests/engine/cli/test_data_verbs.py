@@ -108,6 +108,25 @@ def test_init_makes_the_specification_s_folders_and_a_valid_ledger(tmp_path):
     assert f"lofi-recipe data import {folder}" in said
 
 
+def test_a_new_recipe_over_a_new_folder_runs_with_tracks_in_one_of_the_four(tracks):
+    tone(tracks / "raw" / "royalty-free" / "rain.wav", 6.0)
+    call("import", tracks)
+    text = ledger_of(tracks).read_text().replace('"unknown"', '"cc0"')
+    ledger_of(tracks).write_text(text)
+    path = tracks.parent / "mine.yaml"
+    assert lofi_recipe("init", path).returncode == 0
+    recipe = path.read_text()
+    synth = next(line for line in recipe.splitlines() if "- synth:" in line)
+    ledger = "ledger: tracks/metadata/sources.json"
+    four = "\n".join(f"    - {{path: tracks/raw/{name}, {ledger}}}" for name in RAW)
+    path.write_text(recipe.replace(synth, four))
+    done = lofi_recipe("run", path, "--only", "curate")
+    assert done.returncode == 0, done.stderr
+    empty = ", ".join(f"'tracks/raw/{name}'" for name in RAW if name != "royalty-free")
+    assert f"dataset.sources: {empty} hold no files" in done.stderr
+    assert json.loads(call("report", path, "--json"))["tracks"] == 1
+
+
 def test_init_again_changes_nothing(tracks):
     (tracks / "README.md").write_text("mine")
     ledger_of(tracks).write_text("not even JSON")

@@ -45,14 +45,14 @@ def test_its_suggestions_load_when_taken(tmp_path):
     run_init(path)
     lines = path.read_text().split("\n\n", 1)
     for marked, plain in {
-        "    # - path": "    - path", "    #   ledger": "      ledger", "  # lyric": "  lyric",
+        "    # - {path": "    - {path", "  # lyric": "  lyric",
         "  # int8-small": "  int8-small",
     }.items():  # fmt: skip
         assert marked in lines[1]
         lines[1] = lines[1].replace(marked, plain)
     path.write_text("\n\n".join(lines))
     recipe = load_recipe(path)
-    assert recipe.dataset.sources[1].ledger == "tracks/sources.json"
+    assert recipe.dataset.sources[1].ledger == "tracks/metadata/sources.json"
     assert recipe.variants["int8-small"].max_bytes == 2_500_000_000
 
 

@@ -19,6 +19,13 @@ def test_files_come_sorted_with_hidden_ones_and_the_ledger_left_out(tmp_path):
     ]  # fmt: skip
 
 
+def test_the_record_of_a_generated_track_is_left_out_with_its_track_alone(tmp_path):
+    for name in ("rain.wav", "rain.wav.json", "gone.wav.json", "rain.json"):
+        (tmp_path / name).touch()
+    found = [file.relative for file in walk(tmp_path, "raw")]
+    assert found == ["gone.wav.json", "rain.json", "rain.wav"]
+
+
 def test_links_in_a_circle_end(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.wav").touch()
@@ -94,17 +101,19 @@ def test_names_that_are_not_utf8_are_shown_escaped(tmp_path):
     assert file.path.is_file()
 
 
-def test_a_folder_that_is_missing_empty_or_a_file_is_named(tmp_path):
+def test_a_folder_that_is_missing_or_a_file_is_named(tmp_path):
     (tmp_path / "file").touch()
-    (tmp_path / "empty").mkdir()
     with pytest.raises(
         StageError, match="the folder 'raw/gone' is not there - put the tracks there"
     ):
         walk(tmp_path / "gone", "raw/gone")
     with pytest.raises(StageError, match="the folder 'raw/file' is not a folder"):
         walk(tmp_path / "file", "raw/file")
-    with pytest.raises(StageError, match="the folder 'raw/empty' holds no files - put WAV"):
-        walk(tmp_path / "empty", "raw/empty")
+
+
+def test_an_empty_folder_offers_nothing(tmp_path):
+    (tmp_path / ".hidden").touch()
+    assert walk(tmp_path, "raw/empty") == ()
 
 
 def test_track_names_are_safe_everywhere():

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lofi_engine.data import ledger_edit
-from lofi_engine.data.ledger import LedgerError
-from lofi_engine.data.ledger_edit import LedgerChangedError, update_entry
+from lofi_engine.data.ledger import LedgerError, read_ledger
+from lofi_engine.data.ledger_edit import LedgerChangedError, append_entries, update_entry
 
 BY_HAND = """[
   { "filename": "a.wav",  "source": {"type": "own", "license": "cc0", "cost": 75.00},
@@ -166,6 +166,21 @@ def test_an_edit_between_reading_and_writing_is_kept(ledger, monkeypatch):
     monkeypatch.setattr(ledger_edit, "read_ledger", meanwhile)
     update_entry(ledger, "b.wav", {"quality_score": 5})
     assert ledger.read_text() == BY_HAND.replace("75.00", "80.00").replace("92.50", "5")
+
+
+def test_new_entries_go_behind_the_old_and_one_that_came_meanwhile_stays(ledger):
+    before = ledger.read_text()
+    source = {"type": "own", "license": "cc0"}
+    rows = [{"filename": name, "source": source} for name in ("b.wav", "./new.wav")]
+    append_entries(ledger, rows)
+    append_entries(ledger, rows)
+    after = ledger.read_text()
+    assert after.startswith(before.rstrip().removesuffix("]").rstrip() + ",\n")
+    names = [entry.filename for entry in read_ledger(ledger)]
+    assert (names.count("b.wav"), names[-1]) == (1, "new.wav")
+    with pytest.raises(LedgerError, match=r"old\.wav: source"):
+        append_entries(ledger, [{"filename": "old.wav", "source": {"type": "own"}}])
+    assert ledger.read_text() == after
 
 
 def test_a_ledger_that_another_program_holds_is_named(ledger, monkeypatch):

@@ -41,7 +41,7 @@ def sleep(job: Job, unit: Path) -> Prepared:
 
 
 def test_a_job_that_crashes_its_process_is_refused_and_no_other(tmp_path):
-    done = dict(prepare_all(jobs(tmp_path, 6), workers=1, work=crash_on_one_of_them))
+    done = dict(prepare_all(jobs(tmp_path, 6), crash_on_one_of_them, workers=1))
     assert sorted(done) == list(range(6))
     assert done.pop(1).reasons == (CRASHED,)
     assert all(result.file == f"unit{number}" for number, result in done.items())
@@ -49,18 +49,18 @@ def test_a_job_that_crashes_its_process_is_refused_and_no_other(tmp_path):
 
 def test_a_full_disk_ends_the_run(tmp_path):
     with pytest.raises(OSError, match="No space left"):
-        list(prepare_all(jobs(tmp_path, 2), workers=1, work=fill_the_disk))
+        list(prepare_all(jobs(tmp_path, 2), fill_the_disk, workers=1))
 
 
 def test_no_jobs_need_no_process():
-    assert list(prepare_all([])) == []
+    assert list(prepare_all([], prepare)) == []
 
 
 def test_children_are_gone_when_their_parent_is_killed(tmp_path):
     code = (
         "import sys; from pathlib import Path; from lofi_engine.data.workers import prepare_all;"
         "from tests.engine.data.test_data_workers import jobs, sleep\n"
-        "if __name__ == '__main__': list(prepare_all(jobs(Path(sys.argv[1]), 1), work=sleep))"
+        "if __name__ == '__main__': list(prepare_all(jobs(Path(sys.argv[1]), 1), sleep))"
     )
     script = tmp_path / "script.py"
     script.write_text(code)

@@ -65,6 +65,16 @@ def test_tracks_licences_and_credits_are_listed():
     assert "Attributions:" not in model_card(make_release(attributions=()))
 
 
+def test_what_an_artist_is_called_stays_words():
+    credit = "Rain by **A** <img src=x> [me](javascript:1) | B & C (https://a.org/b_c)"
+    card = model_card(make_release(attributions=(credit, "# 1. fm", "1. FM")))
+    assert (
+        r"- Rain by \*\*A\*\* &lt;img src=x&gt; \[me\](javascript:1) \| B &amp; C "
+        "(https://a.org/b_c)\n"
+    ) in card
+    assert "- \\# 1. fm\n- 1\\. FM\n" in card
+
+
 def test_the_recipe_is_in_the_card_as_written_with_its_hash():
     release = make_release(git_revision="c0ffee0")
     card = model_card(release)

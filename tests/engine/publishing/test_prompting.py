@@ -23,6 +23,14 @@ def test_every_style_has_its_line_and_a_real_prompt(styles):
         assert f"{head}\n\n    {expand_style(style, 3)}\n" in guide
 
 
+def test_the_examples_people_would_write_stand_below_the_drawn_one(styles):
+    guide = prompting_guide(styles, seed=3)
+    examples = [example for style in styles.values() for example in style.examples]
+    assert len(examples) >= len(styles)
+    for example in examples:
+        assert f"\n    {example}\n" in guide
+
+
 def test_styles_stand_below_their_groups_in_order(styles):
     guide = prompting_guide(styles, seed=3)
     assert re.findall(r"^## (.+)$", guide, re.MULTILINE) == [group.capitalize() for group in GROUPS]

@@ -91,6 +91,16 @@ def test_only_the_last_few_converted_files_are_kept(tmp_path):
         assert [place.exists() for place in places] == [False, False, True, True, True, True]
 
 
+def test_a_name_that_is_not_utf_8_is_served_like_any_other(tmp_path):
+    place = tmp_path / os.fsdecode(b"bad\xffname.flac")
+    plain = tmp_path / "plain.flac"
+    soundfile.write(plain, tune(1.0, 48_000, seed=1), 48_000)
+    plain.rename(place)
+    with Decoder() as decoder:
+        assert decoder.playable(place) == (place, "audio/flac")
+        assert decoder.picture(place)["duration_sec"] == 1.0
+
+
 def test_a_damaged_file_says_why_and_a_killed_child_costs_nothing_else(tmp_path):
     (tmp_path / "text.mp3").write_text("no song\n" * 99)
     soundfile.write(tmp_path / "a.wav", np.zeros(8_000), 8_000)

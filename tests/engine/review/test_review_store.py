@@ -6,6 +6,7 @@ import os
 import time
 
 import pytest
+import yaml
 
 from lofi_engine.data.ledger import LedgerError
 from lofi_engine.data.ledger_edit import LedgerChangedError
@@ -191,6 +192,17 @@ def test_a_source_without_a_ledger_says_so(home):
 def test_a_recipe_that_only_synthesises_has_nothing_to_review(tmp_path):
     with pytest.raises(StageError, match="no folder of tracks to review, only synthesised ones"):
         list_tracks(make_recipe(tmp_path))
+
+
+def test_a_licence_that_the_model_s_own_cannot_keep_is_told_as_curating_tells_it(home):
+    source = {"type": "commissioned", "license": "cc-by-nc-4.0", "artist": "Ann"}
+    write_ledger(home, [{**row_of(NAMES[0]), "source": {**source, "ai_training": True}}])
+    recipe = home / "recipe.yaml"
+    content = yaml.safe_load(recipe.read_text())
+    content["dataset"]["licenses"]["allow"].append("cc-by-nc-4.0")
+    recipe.write_text(yaml.safe_dump(content))
+    gate = review_of(home).detail(0)["gate"]
+    assert gate.startswith("licence 'cc-by-nc-4.0' may not go into a model under 'apache-2.0': it")
 
 
 def test_texts_licence_and_measurements_are_shown_where_there_are_any(home):

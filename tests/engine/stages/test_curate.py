@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -313,15 +314,34 @@ def test_names_in_any_encoding_reach_the_ledger_and_back(tmp_path):
     raw.mkdir()
     soundfile.write(raw / "good.wav", tune(5.0, 22_050, seed=1), 22_050)
     (raw / "夜.txt").touch()
-    with (
-        open(bytes(raw) + b"/caf\xe9.wav", "wb"),
-        open(bytes(raw) + b"/caf\xe9_prompt.txt", "wb") as file,
-    ):
-        file.write(b"\xe9")
+    soundfile.write(bytes(raw) + b"/caf\xe9.wav", tune(5.0, 22_050, seed=2), 22_050)
+    with open(bytes(raw) + b"/caf\xe9_prompt.txt", "wb") as file:
+        file.write(b"lofi, rain")
     run = run_stage(curate, recipe_of(tmp_path, {"path": "raw"}), tmp_path / "run")
-    rows = {row.source: row.reason for row in read_rows(run.work)}
-    assert rows["raw/caf\\udce9.wav"].startswith("its name is not UTF-8")
+    rows = {row.source: row for row in read_rows(run.work)}
     assert set(rows) == {"raw/good.wav", "raw/夜.txt", "raw/caf\\udce9.wav"}
+    odd = rows["raw/caf\\udce9.wav"]
+    assert (odd.reason, odd.track, odd.sidecars) == ("", "caf", ("prompt",))
+    assert decode(run.work / odd.file).duration_sec == pytest.approx(5.0, abs=0.1)
+
+
+def test_copies_of_which_other_stretches_are_kept_are_one_recording(tmp_path):
+    sound = play("CORE-01", 3, 40.0)
+    (tmp_path / "raw").mkdir()
+    for name, loud in (("early.wav", slice(0, 12)), ("late.wav", slice(28, 40))):
+        gain = np.full(40, 0.2)
+        gain[loud] = 1.0
+        ridden = sound.T * gain.repeat(48_000)[: sound.shape[1], None]
+        soundfile.write(tmp_path / "raw" / name, ridden, 48_000)
+    limits = {**LIMITS, "max_duration_sec": 12, "window": "best", "format": "flac"}
+    recipe = recipe_of(tmp_path, {"path": "raw"}, quality=limits)
+    one, other = read_rows(run_stage(curate, recipe, tmp_path / "run").work)
+    kept, refused = sorted((one, other), key=lambda row: row.reason)
+    assert refused.reason.startswith(f"near duplicate of '{kept.source}'")
+    both = recipe_of(tmp_path, {"path": "raw"}, quality=limits, duplicates="keep")
+    notes = [row.notes[0] for row in read_rows(run_stage(curate, both, tmp_path / "both").work)]
+    early, late = (int(re.findall(r"from (\d+) s on", f"{note} from 0 s on")[0]) for note in notes)
+    assert late - early >= 12
 
 
 def test_targets_shape_no_key_and_versions_do(tmp_path):
@@ -370,6 +390,23 @@ def test_missing_and_empty_folders_end_the_run_by_name(tmp_path):
         run_stage(curate, recipe_of(tmp_path / "a", {"path": "gone"}), tmp_path / "run1")
     with pytest.raises(StageError, match=r"the folder '\.\./empty' holds no files"):
         run_stage(curate, recipe_of(tmp_path / "a", {"path": "../empty"}), tmp_path / "run2")
+    (tmp_path / "void").mkdir()
+    both = recipe_of(tmp_path / "a", {"path": "../empty"}, {"path": "../void"})
+    with pytest.raises(StageError, match=r"'\.\./empty', '\.\./void' hold no files - put WAV"):
+        run_stage(curate, both, tmp_path / "run3")
+
+
+def test_an_empty_folder_beside_a_full_one_is_a_warning(tmp_path):
+    for name in ("full", "empty", "void"):
+        (tmp_path / name).mkdir()
+    soundfile.write(tmp_path / "full" / "a.wav", tune(5.0, 22_050, seed=1), 22_050)
+    sources = [{"path": name} for name in ("empty", "full", "void")]
+    run = run_stage(curate, recipe_of(tmp_path, *sources), tmp_path / "run")
+    assert [row.source for row in read_rows(run.work)] == ["full/a.wav"]
+    assert "dataset.sources: 'empty', 'void' hold no files" in run.warnings
+    synth = recipe_of(tmp_path, {"path": "empty"}, {"synth": {"tracks": 1, "duration_sec": 5}})
+    made = run_stage(curate, synth, tmp_path / "run2")
+    assert made.warnings[0] == "dataset.sources: the folder 'empty' holds no files"
 
 
 def test_an_absolute_source_is_named_by_its_folder_alone(tmp_path):

@@ -152,6 +152,27 @@ def test_captions_say_the_prompt_in_other_words(described):
         assert one.prompt not in one.captions.values()
 
 
+def test_what_a_listener_said_is_in_the_prompt_known_word_or_not(tmp_path):
+    (tmp_path / "raw").mkdir()
+    rows = []
+    for seed, (name, style_ids) in enumerate({"a.wav": ["CORE-01"], "b.wav": []}.items()):
+        soundfile.write(tmp_path / "raw" / name, tune(5.0, 44_100, seed=seed), 44_100)
+        review = {"tags": ["tape hiss", "grandma's attic"], "accepted": True}
+        source = {"type": "own", "license": "cc0"}
+        rows.append({"filename": name, "source": source, "style_ids": style_ids, "review": review})
+    (tmp_path / "sources.json").write_text(json.dumps(rows))
+    dataset = {
+        "sources": [{"path": "raw", "ledger": "sources.json"}],
+        "licenses": {"allow": ["cc0"]},
+        "quality": {**LIMITS, "format": "flac"},
+    }
+    recipe = make_recipe(tmp_path, dataset=dataset)
+    curated = run_stage(curate, recipe, tmp_path / "curate").work
+    run = run_stage(describe, recipe, tmp_path / "describe", inputs={"curate": curated})
+    for one in read_descriptions(run.work):
+        assert {"tape hiss", "grandma's attic"} <= set(one.prompt.split(", "))
+
+
 def test_a_second_style_adds_what_it_always_has(described):
     assert "city night" in described.by_track["japanese"].prompt.split(", ")
 

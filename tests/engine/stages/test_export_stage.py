@@ -16,7 +16,6 @@ from tests.support.exported_tiny import (
     exported_tiny,
     make_context,
     merged_tiny,
-    temporary_folder,
 )
 
 STEP = "transformer_decoder_step"
@@ -108,7 +107,7 @@ def test_no_byte_of_the_folder_tells_where_it_was_made():
         content = path.read_bytes()
         for secret in (
             str(folder),
-            str(temporary_folder("merged-tiny")),
+            str(merged_tiny()),
             "/home/",
             f"{Path.home()}/",
         ):

@@ -57,7 +57,8 @@ def test_the_peak_of_memory_is_the_weights_and_a_tenth(tmp_path):
     tiny, wide = tmp_path / "tiny", tmp_path / "wide"
     base = build_tiny()
     config = TransformerConfig.from_mapping(base.configs.transformer)
-    config = replace(config, num_layers=3, attention_head_dim=64, num_attention_heads=16)
+    erg = replace(config.erg, decoder_layers=(1, 3))
+    config = replace(config, num_layers=3, attention_head_dim=64, num_attention_heads=16, erg=erg)
     torch.manual_seed(1)
     base.transformer = AceStepTransformer(config)
     base.configs = replace(base.configs, transformer=config.to_mapping())

@@ -94,7 +94,9 @@ def _lines(done: Imported, dry_run: bool) -> Iterator[str]:
 
 def _some(lines: Iterator[str]) -> Iterator[str]:
     """Give the first lines and how many more there are."""
-    listed = list(lines)
+    from lofi_engine.cli.columns import one_line
+
+    listed = [one_line(line) for line in lines]
     yield from listed[:_SHOWN]
     if len(listed) > _SHOWN:
         yield f"  and {len(listed) - _SHOWN} more (--json lists all)"

@@ -112,8 +112,8 @@ def _lines(found: Report) -> Iterator[str]:
             yield from _shares(column, shares)
             yield ""
     if found.refusals:
-        rows = [(str(each.files), each.reason, each.first) for each in found.refusals]
-        yield from in_columns([("refused", "reason", "first"), *rows], numbers=(0,))
+        rows = [(str(each.files), each.first, each.reason) for each in found.refusals]
+        yield from in_columns([("refused", "first", "reason"), *rows], numbers=(0,))
         yield ""
     yield from _rest(found)
 
@@ -149,6 +149,8 @@ def _rest(found: Report) -> Iterator[str]:
 
 
 def _some(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines[:_SHOWN])
+    from lofi_engine.cli.columns import one_line
+
+    yield from (f"  {one_line(line)}" for line in lines[:_SHOWN])
     if len(lines) > _SHOWN:
         yield f"  and {len(lines) - _SHOWN} more (--json lists all)"

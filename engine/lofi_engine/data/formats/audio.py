@@ -45,7 +45,7 @@ def put_audio(pairs: Sequence[tuple[Track, Path]], report: Report) -> None:
         done += 1
         report(done, track.name)
     jobs = [(track.audio, place) for track, place in waiting]
-    for number, result in prepare_all(jobs, work=encode):  # type: ignore[arg-type]
+    for number, result in prepare_all(jobs, encode):
         track = waiting[number][0]
         if result.reasons:
             why = "; ".join(result.reasons)

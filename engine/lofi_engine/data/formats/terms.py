@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lofi_engine.data.formats.tracks import Track
+from lofi_engine.markdown import plain
 from lofi_runtime.atomic import write_json, write_text
 
 LICENSES_NAME = "LICENSES.md"
@@ -42,13 +43,13 @@ def _page(tracks: Sequence[Track]) -> Iterator[str]:
     yield "| licence | tracks |"
     yield "|---|---|"
     for license_name, number in sorted(counted.items()):
-        yield f"| {_cell(license_name)} | {number} |"
+        yield f"| {plain(license_name)} | {number} |"
     credits = sorted({track.row.attribution for track in tracks if track.row.attribution})
     if credits:
         yield ""
         yield "## Credits"
         yield ""
-        yield from (f"- {_cell(line)}" for line in credits)
+        yield from (f"- {plain(line)}" for line in credits)
     yield ""
     yield "## By track"
     yield ""
@@ -64,9 +65,4 @@ def _page(tracks: Sequence[Track]) -> Iterator[str]:
             row.artist,
             row.attribution,
         )
-        yield f"| {' | '.join(map(_cell, cells))} |"
-
-
-def _cell(text: str) -> str:
-    """Keep a ledger's words from ending a table's cell or line."""
-    return " ".join(text.replace("|", "\\|").split())
+        yield f"| {' | '.join(map(plain, cells))} |"
