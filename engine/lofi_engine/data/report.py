@@ -14,6 +14,7 @@ from lofi_engine.data.targets import DEFAULT_TARGET_TRACKS, wanted_by_group, wan
 from lofi_engine.recipe.model import Recipe
 from lofi_runtime.styles.taxonomy import Style
 
+_VARYING = re.compile(r"'[^']*'|-?\d+(?:\.\d+)?")
 _BETWEEN = re.compile(r"; (?!write )")  # one reason tells what to write behind a semicolon
 
 
@@ -197,17 +198,28 @@ def _refusals(tracks: Sequence[Counted]) -> tuple[Refusal, ...]:
     ordered = sorted(parts.items(), key=lambda part: (-len(part[1]), part[0]))
     return tuple(
         Refusal(
-            reason=found[0][0] if len({reason for reason, _ in found}) == 1 else pattern,
+            reason=_common([reason for reason, _ in found]),
             files=len(found),
             first=found[0][1],
             first_reason=found[0][0],
         )
-        for pattern, found in ordered
+        for _, found in ordered
     )
 
 
 def _pattern(reason: str) -> str:
-    return re.sub(r"-?\d+(?:\.\d+)?", "N", re.sub(r"'[^']*'", "'...'", reason))
+    return _VARYING.sub(_stands_for, reason)
+
+
+def _common(reasons: Sequence[str]) -> str:
+    """Give reasons of one pattern as one: what differs among them is left open."""
+    columns = zip(*(_VARYING.findall(reason) for reason in reasons), strict=True)
+    same = iter([len(set(column)) == 1 for column in columns])
+    return _VARYING.sub(lambda found: found[0] if next(same) else _stands_for(found), reasons[0])
+
+
+def _stands_for(found: re.Match[str]) -> str:
+    return "'...'" if found[0].startswith("'") else "N"
 
 
 def _credits(tracks: Iterable[Counted]) -> tuple[str, ...]:
