@@ -98,18 +98,24 @@ def _content(path: Path) -> Any:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         json.dumps(content, ensure_ascii=False).encode()
     except OSError as error:
-        raise LedgerError([f"ledger {name}: cannot be read: {error.strerror}"]) from error
+        told = f"ledger {name}: cannot be read: {error.strerror} - looked for it at {path}"
+        raise LedgerError([told]) from error
     except UnicodeDecodeError as error:
-        raise LedgerError([f"ledger {name}: not UTF-8 text"]) from error
+        raise LedgerError([f"ledger {name}: not UTF-8 text - save {path} as UTF-8"]) from error
     except UnicodeEncodeError as error:
         fault = "holds half of a surrogate pair (\\ud800 to \\udfff), which is no character"
-        raise LedgerError([f"ledger {name}: {fault}"]) from error
+        raise LedgerError([f"ledger {name}: {fault} - mend {path}"]) from error
     except json.JSONDecodeError as error:
-        raise LedgerError(
-            [f"ledger {name}:{error.lineno}:{error.colno}: not JSON: {error.msg}"]
-        ) from error
+        what, place = error.msg, f"ledger {name}:{error.lineno}:{error.colno}"
+        if "BOM" in what:
+            told = f"{place}: begins with a byte order mark - save {path} as UTF-8 without one"
+        elif not error.doc.strip():
+            told = f"{place}: not JSON: empty - write [] into {path}"
+        else:
+            told = f"{place}: not JSON: {what} - mend {path}"
+        raise LedgerError([told]) from error
     except (ValueError, RecursionError) as error:
-        raise LedgerError([f"ledger {name}: not JSON: {error}"]) from error
+        raise LedgerError([f"ledger {name}: not JSON: {error} - mend {path}"]) from error
     return content
 
 

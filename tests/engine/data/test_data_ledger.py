@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,25 @@ def test_two_entries_for_one_file_are_a_fault(tmp_path):
 def test_what_is_not_a_ledger_says_why(tmp_path):
     assert faults(tmp_path, "[\n  {]")[0].startswith("ledger sources.json:2:4: not JSON:")
     assert faults(tmp_path, {})[0] == "ledger sources.json: {} is not of type 'array'"
-    with pytest.raises(LedgerError, match=r"ledger gone\.json: cannot be read: No such file"):
+    with pytest.raises(
+        LedgerError, match=r"ledger gone\.json: cannot be read: No such.*/gone"
+    ):
         read_ledger(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "\ufeff[]",
+            r":1:1: begins with a byte order mark - save /.*/sources\.json as UTF-8",
+        ),
+        (" ", r":1:2: not JSON: empty - write \[\] into /.*/sources\.json$"),
+        ("[{", r":1:3: not JSON: .* - mend /.*/sources\.json$"),
+    ],
+)
+def test_a_text_that_is_no_ledger_is_named_with_its_place_and_what_to_do(tmp_path, text, fault):
+    assert re.search(f"^ledger sources\\.json{fault}", faults(tmp_path, text)[0])
 
 
 @pytest.mark.parametrize(
