@@ -102,9 +102,7 @@ def test_two_entries_for_one_file_are_a_fault(tmp_path):
 def test_what_is_not_a_ledger_says_why(tmp_path):
     assert faults(tmp_path, "[\n  {]")[0].startswith("ledger sources.json:2:4: not JSON:")
     assert faults(tmp_path, {})[0] == "ledger sources.json: {} is not of type 'array'"
-    with pytest.raises(
-        LedgerError, match=r"ledger gone\.json: cannot be read: No such.*/gone"
-    ):
+    with pytest.raises(LedgerError, match=r"ledger gone\.json: cannot be read: No such.*/gone"):
         read_ledger(tmp_path / "gone.json")
 
 
