@@ -179,4 +179,5 @@ def _load_merged(context: StageContext, settings: Settings) -> Base:
     merged = context.inputs["merge"] / MERGED
     if not merged.is_file():
         raise StageError(f"export: {merged} is missing", hint="run the merge stage again")
-    return load_base(settings.base, context.home, transformer=merged)
+    # Stages' folders start where the program was called, a base's files at the recipe.
+    return load_base(settings.base, context.home, transformer=merged.absolute())

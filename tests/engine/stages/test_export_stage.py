@@ -114,6 +114,15 @@ def test_no_byte_of_the_folder_tells_where_it_was_made():
             assert secret.encode() not in content, f"{secret} in {path.name}"
 
 
+def test_a_recipe_called_by_a_relative_path_finds_what_was_merged(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "merged").symlink_to(merged_tiny())
+    monkeypatch.chdir(tmp_path)
+    context = make_context("export", Path("recipes"), {"merge": Path("recipes/merged")}, [])
+    base = export._load_merged(context, export.Settings(TINY, export.OPSET))
+    assert base.identity.startswith("builtin:tiny@")
+
+
 def _run_with(tmp_path, change):
     from safetensors.torch import load_file
 
