@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from lofi_engine.data import ledger_edit
 from lofi_engine.data.ledger import LedgerError, read_ledger
 from lofi_engine.data.ledger_edit import LedgerChangedError, append_entries, update_entry
+from tests.support.ordinary_user import heeding_permissions
 
 BY_HAND = """[
   { "filename": "a.wav",  "source": {"type": "own", "license": "cc0", "cost": 75.00},
@@ -227,11 +227,12 @@ def test_a_link_stays_a_link_and_the_file_keeps_its_mode(ledger, tmp_path):
     assert json.loads(ledger.read_text())[1]["quality_score"] == 5
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_named(ledger):
     ledger.parent.chmod(0o500)
     try:
-        assert "cannot be written: Permission" in problem(ledger, "b.wav", {"quality_score": 5})
+        with heeding_permissions():
+            said = problem(ledger, "b.wav", {"quality_score": 5})
+        assert "cannot be written: Permission" in said
     finally:
         ledger.parent.chmod(0o700)
 
