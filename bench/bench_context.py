@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from bench_step import LAYERS, export, full_width, session
+from bench_step import LAYERS, export, full_width, inputs, session
 
 from lofi_engine.onnx_graphs.context import split_context
 from lofi_engine.onnx_graphs.halves import CONTEXT_INPUTS
@@ -53,18 +53,6 @@ class Timing:
     step_sec: float
     context_sec: float
     difference: float
-
-
-def inputs(tokens: int, frames: int, width: int) -> dict[str, Any]:
-    """Give a step's five inputs."""
-    random = np.random.default_rng(0)
-    return {
-        "hidden_states": random.standard_normal((BATCH, 8, 16, frames), dtype=np.float32),
-        "attention_mask": np.ones((BATCH, frames), np.float32),
-        "encoder_hidden_states": random.standard_normal((BATCH, tokens, width), dtype=np.float32),
-        "encoder_hidden_mask": np.ones((BATCH, tokens), np.float32),
-        "timestep": np.array([500.0], np.float32),
-    }
 
 
 def measure(forms: Forms, feeds: Feeds, rounds: int) -> Timing:
@@ -103,7 +91,7 @@ def main() -> None:
         halves = split_context(decoder)
         forms = Forms(*(session(path, 1) for path in (decoder, *halves)))
         found = {
-            (tokens, frames): measure(forms, inputs(tokens, frames, width), rounds)
+            (tokens, frames): measure(forms, inputs(BATCH, frames, width, tokens), rounds)
             for tokens in TOKENS
             for frames in FRAMES
         }

@@ -97,14 +97,14 @@ def session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
-def inputs(batch: int, frames: int, width: int) -> Feeds:
-    """Give a step's five inputs."""
+def inputs(batch: int, frames: int, width: int, tokens: int = CONTEXT) -> Feeds:
+    """Give a step's five inputs, with a context of `tokens`."""
     random = np.random.default_rng(0)
     return {
         "hidden_states": random.standard_normal((batch, 8, 16, frames), dtype=np.float32),
         "attention_mask": np.ones((batch, frames), np.float32),
-        "encoder_hidden_states": random.standard_normal((batch, CONTEXT, width), dtype=np.float32),
-        "encoder_hidden_mask": np.ones((batch, CONTEXT), np.float32),
+        "encoder_hidden_states": random.standard_normal((batch, tokens, width), dtype=np.float32),
+        "encoder_hidden_mask": np.ones((batch, tokens), np.float32),
         "timestep": np.array([500.0], np.float32),
     }
 
