@@ -20,8 +20,12 @@ $(VENV)/.engine: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine]'
 	@touch $@
 
+# ViSQOL builds libsvm; without a C++ compiler its tests are skipped, or fail under LOFI_REQUIRE_ALL.
+comma  := ,
+VISQOL := $(if $(shell command -v g++)$(LOFI_REQUIRE_ALL),visqol$(comma))
+
 $(VENV)/.test: $(VENV)/.engine
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,lyrics,aesthetics,$(VISQOL)test,lint]'
 	@touch $@
 
 demo: $(VENV)/.engine

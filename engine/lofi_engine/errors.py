@@ -4,6 +4,7 @@ LofiError
 |- RecipeError     the recipe file is wrong; carries every problem found, one line each
 |- NeedsError      this machine lacks something the recipe needs; carries every need
 |- StageError      a stage could not do its work on what it was given
+|- MetricError     a metric refuses what would give a number that means nothing
 |- ArtifactError   a finished stage's folder is damaged or not ours
 """
 
@@ -22,6 +23,10 @@ class NeedsError(ManyProblemsError):
 
 class StageError(LofiError):
     """A stage could not do its work on what it was given; names the track or file."""
+
+
+class MetricError(LofiError):
+    """A metric refuses what would give a number that means nothing; names the set and clip."""
 
 
 class ArtifactError(LofiError):

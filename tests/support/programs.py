@@ -27,6 +27,17 @@ PROGRAMS = {
         Path(sysconfig.get_path("purelib")) / "datasets",
         "pip install 'lofi-recipe[datasets]'",
     ),
+    **{
+        extra: (
+            Path(sysconfig.get_path("purelib")) / folder,
+            f"pip install 'lofi-recipe[{extra}]'",
+        )
+        for extra, folder in (
+            ("lyrics", "jiwer"),
+            ("visqol", "visqol"),
+            ("aesthetics", "audiobox_aesthetics"),
+        )
+    },
 }
 """By name: where it is looked for, and how to install it."""
 
