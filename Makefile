@@ -25,7 +25,7 @@ comma  := ,
 VISQOL := $(if $(shell command -v g++)$(LOFI_REQUIRE_ALL),visqol$(comma))
 
 $(VENV)/.test: $(VENV)/.engine
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,lyrics,aesthetics,$(VISQOL)test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,lowvram,lyrics,aesthetics,$(VISQOL)test,lint]'
 	@touch $@
 
 demo: $(VENV)/.engine

@@ -33,6 +33,7 @@ PROGRAMS = {
             f"pip install 'lofi-recipe[{extra}]'",
         )
         for extra, folder in (
+            ("lowvram", "bitsandbytes"),
             ("lyrics", "jiwer"),
             ("visqol", "visqol"),
             ("aesthetics", "audiobox_aesthetics"),

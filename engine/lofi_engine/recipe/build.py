@@ -51,7 +51,7 @@ def _value(hint: Any, value: Any) -> Any:
         hint = next(part for part in hint.__args__ if part is not types.NoneType)
     origin = typing.get_origin(hint)
     if hint is Gate:
-        return Gate(bounds=_bounds(value))
+        return Gate(bounds=dict(value))
     if origin is tuple:
         return tuple(_value(typing.get_args(hint)[0], item) for item in value)
     if origin is Mapping:
@@ -60,9 +60,3 @@ def _value(hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and is_dataclass(hint):
         return hint(**_fields(hint, value))
     return value
-
-
-def _bounds(value: Mapping[str, Any]) -> dict[str, float]:
-    """Take a gate's bounds out of `{max_increase: {...}}`; `max_distance` is the map itself."""
-    inner = next(iter(value.values()), None)
-    return dict(inner if isinstance(inner, dict) else value)

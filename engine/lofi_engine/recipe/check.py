@@ -60,6 +60,8 @@ def _locations(document: Document, values: _Values) -> Iterator[Problem]:
     places: tuple[tuple[Path, re.Pattern[str], str], ...] = (
         (("base", "model"), _HUB, "hf:owner/name"),
         (("base", "lyric_vocabulary"), _HUB_FILE, "hf:owner/name/FILE"),
+        (("measure", "fad", "embedding"), _HUB, "hf:owner/name"),
+        (("measure", "clap", "model"), _HUB, "hf:owner/name"),
         (("publish", "to"), _HUB, "hf:owner/name"),
     )
     for path, whole, form in places:
@@ -83,7 +85,7 @@ def _locations(document: Document, values: _Values) -> Iterator[Problem]:
 def _home_signs(document: Document, values: _Values) -> Iterator[Problem]:
     sources = _get(values, ("dataset", "sources"), list) or []
     paths: list[Path] = [("base", "model"), ("base", "lyric_vocabulary"), ("dataset", "styles")]
-    paths += [("publish", "to")]
+    paths += [("measure", "fad", "embedding"), ("measure", "clap", "model"), ("publish", "to")]
     paths += [
         ("dataset", "sources", at, key) for at in range(len(sources)) for key in ("path", "ledger")
     ]

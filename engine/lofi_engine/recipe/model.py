@@ -98,12 +98,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Lora:
-    """The adapter's shape. With `rslora` the scale is alpha / sqrt(r), else alpha / r."""
+    """The adapter's shape. With `rslora` the scale is alpha / sqrt(r), else alpha / r.
+
+    With `dora` each weight's magnitude is learned apart from its direction.
+    """
 
     r: int
     alpha: float
     rslora: bool
     targets: tuple[str, ...]
+    dora: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,29 @@ class ConditionDropout:
 
 
 @dataclass(frozen=True)
+class EarlyStop:
+    """After how many checkpoints without a better held-out loss training ends."""
+
+    checkpoints: int
+    min_improvement: float
+
+
+@dataclass(frozen=True)
+class Ssl:
+    """Which audio models' features the inner states are pulled towards, and how strongly."""
+
+    mert: str
+    mhubert: str
+    coefficient: float
+
+
+@dataclass(frozen=True)
 class Training:
-    """How the adapter is trained."""
+    """How the adapter is trained.
+
+    `precision` is the arithmetic's, `base_precision` the frozen weights' in memory, and
+    `latents_precision` the encoded tracks' on disk.
+    """
 
     steps: int
     batch_size: int
@@ -146,6 +171,13 @@ class Training:
     timestep_shift: float
     sampling: Sampling
     condition_dropout: ConditionDropout
+    base_precision: str = "fp32"
+    latents_precision: str = "fp16"
+    gradient_checkpointing: bool = False
+    optimizer: str = "adamw"
+    processes: int = 1
+    early_stop: EarlyStop | None = None
+    ssl: Ssl | None = None
 
 
 @dataclass(frozen=True)
@@ -168,9 +200,33 @@ class Variant:
 
 @dataclass(frozen=True)
 class Gate:
-    """A bound per variant on a metric's change against float32 at equal seeds."""
+    """A bound per variant on its distance from float32 at equal seeds."""
 
     bounds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FadGate:
+    """A bound per variant on the relative increase of the Fréchet audio distance over float32's.
+
+    `embedding` is "lofi-sound-v1" or a CLAP model: `hf:owner/name`, or a folder relative to the
+    recipe. With `project` too few windows are projected to fewer dimensions, else refused.
+    """
+
+    embedding: str
+    project: bool
+    max_increase: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ClapGate:
+    """A bound per variant on the relative drop of the CLAP score under float32's.
+
+    `model` is `hf:owner/name`, or a folder relative to the recipe.
+    """
+
+    model: str
+    max_drop: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -178,15 +234,15 @@ class Measure:
     """How variants are compared with float32 at equal seeds.
 
     `max_distance` bounds, per variant, the latent distance: root-mean-square difference over the
-    float32 latents' standard deviation. `fad` and `clap` bound relative changes.
+    float32 latents' standard deviation.
     """
 
     seeds: int
     steps: int
     duration_sec: float
     max_distance: Gate
-    fad: Gate | None
-    clap: Gate | None
+    fad: FadGate | None
+    clap: ClapGate | None
 
 
 @dataclass(frozen=True)

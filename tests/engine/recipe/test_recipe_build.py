@@ -2,7 +2,7 @@ import pickle
 from pathlib import Path
 
 from lofi_engine.recipe.load import load_text
-from lofi_engine.recipe.model import Gate, Source, Synth
+from lofi_engine.recipe.model import ClapGate, FadGate, Gate, Source, Synth
 from tests.support.recipe_texts import GOOD, changed
 
 
@@ -25,8 +25,18 @@ def test_gates_become_bounds_by_variant():
     gates = "measure: {max_distance: {int8: 1}, fad: {max_increase: {int8: 0.05}}}\n"
     measure = load(gates + GOOD).measure
     assert measure.max_distance == Gate({"int8": 1.0})
-    assert measure.fad == Gate({"int8": 0.05})
+    assert measure.fad == FadGate("lofi-sound-v1", False, {"int8": 0.05})
     assert measure.clap is None
+
+
+def test_a_clap_gate_names_its_model_and_fad_can_take_the_same():
+    gates = (
+        "measure: {fad: {max_increase: {int8: 0.05}, embedding: clap, project: true}, "
+        "clap: {max_drop: {int8: 0}}}\n"
+    )
+    measure = load(gates + GOOD).measure
+    assert measure.fad == FadGate("clap", True, {"int8": 0.05})
+    assert measure.clap == ClapGate("hf:laion/clap-htsat-unfused", {"int8": 0.0})
 
 
 def test_a_variant_named_like_a_key_does_not_confuse_its_gate():

@@ -87,8 +87,7 @@ def test_types_and_schema_agree_in_every_field():
     seen = set()
     compare(Recipe, recipe_schema(), "", seen)
     named = {path for path, _ in ALL_PARTS if path and not path.endswith("*")}
-    assert named - seen == {"measure.fad.max_increase", "measure.clap.max_drop"}  # Gate.bounds
-    assert seen <= named
+    assert {path for path in seen if not path.endswith("*")} == named
 
 
 def compare(kind, schema, above, seen):
@@ -111,8 +110,7 @@ def compare(kind, schema, above, seen):
 def compare_value(hint, schema, path, seen):
     schema = expand(schema)
     if hint is Gate:
-        inner = next(iter(schema.get("properties", {}).values()), schema)
-        assert expand(inner)["additionalProperties"]["type"] == "number", path
+        assert schema["additionalProperties"]["type"] == "number", path
     elif dataclasses.is_dataclass(hint):
         assert schema["type"] == "object", path
         compare(hint, schema, path, seen)

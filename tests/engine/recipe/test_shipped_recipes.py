@@ -79,8 +79,8 @@ def test_v1_is_the_specifications_recipe():
     assert budgets["int8"] == 2_500_000_000
     assert budgets["int4"] == 2_000_000_000
     assert recipe.measure.seeds == 50
-    assert recipe.measure.fad.bounds["int8"] == 0.05
-    assert recipe.measure.clap.bounds["int4"] == 0.1
+    assert recipe.measure.fad.max_increase["int8"] == 0.05
+    assert recipe.measure.clap.max_drop["int4"] == 0.1
     assert set(recipe.measure.max_distance.bounds) == set(budgets)
     assert (recipe.publish.to, recipe.publish.license) == (
         "hf:willibrandon/lofi-models", "apache-2.0",

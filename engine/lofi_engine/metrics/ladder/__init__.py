@@ -1,0 +1,1 @@
+"""The degradation ladder: which metric sees what, tried on sound made worse step by step."""
