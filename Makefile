@@ -25,7 +25,9 @@ comma  := ,
 VISQOL := $(if $(shell command -v g++)$(LOFI_REQUIRE_ALL),visqol$(comma))
 
 $(VENV)/.test: $(VENV)/.engine
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,lowvram,lyrics,aesthetics,$(VISQOL)test,lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,lowvram,lyrics,$(VISQOL)test,lint]'
+	@# Its dependency torchaudio has no build for every torch, and a broken one breaks transformers.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps audiobox-aesthetics
 	@touch $@
 
 demo: $(VENV)/.engine
