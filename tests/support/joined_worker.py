@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 
 from lofi_engine.errors import StageError
+from lofi_engine.training.adapters import adapter_weights, save_adapter
+from lofi_engine.training.job import job_from, make_trainer
 from lofi_engine.training.launch import answer_line, write_error
 from lofi_engine.training.processes import join_processes
 
@@ -53,6 +55,17 @@ def die(_job, processes):
     if processes.rank == 1:
         raise MemoryError("no room left")
     processes.wait()
+
+
+def train(job, processes):
+    told = job_from(job["job"])
+    torch.set_num_threads(1)
+    trainer = make_trainer(told, processes, print)
+    history = trainer.run(told.seed, lambda said: None)
+    place = Path(job["place"]) / f"rank-{processes.rank}"
+    save_adapter(place, adapter_weights(trainer.model), told.lora, {})
+    if processes.is_first:
+        answer_line({"losses": history.losses, "windows": len(history.steps[0].windows)})
 
 
 def wait(job, processes):

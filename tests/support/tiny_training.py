@@ -19,7 +19,9 @@ from lofi_engine.recipe.model import ConditionDropout, Lora, Sampling, Training
 from lofi_engine.training.adapters import add_adapter
 from lofi_engine.training.batches import Sampler
 from lofi_engine.training.encoded import EncodedTrack, Features, write_index, write_shard
+from lofi_engine.training.held import hold_base
 from lofi_engine.training.loop import Trainer
+from lofi_engine.training.report import StepReport
 from tests.support.exported_tiny import TINY
 
 LORA = Lora(r=4, alpha=8.0, rslora=True, targets=("to_q", "to_k", "to_v", "to_out.0"))
@@ -40,6 +42,8 @@ TRAINING = Training(
 )
 TEXT_WIDTH = 64
 OTHER_TEXTS = ("caption/analysis", "shuffle/0")
+SSL_WIDTHS = {"mert": 24, "mhubert": 16}
+"""What the tiny base's projectors take."""
 STYLES = ("CORE-01", "SEASON-06")
 
 
@@ -58,7 +62,9 @@ def tiny_base() -> Base:
     return load_base(TINY, Path())
 
 
-def features(seed: int, *, frames: int = 16, tokens: int = 3, lyrics: int = 1) -> Features:
+def features(
+    seed: int, *, frames: int = 16, tokens: int = 3, lyrics: int = 1, ssl: bool = False
+) -> Features:
     """One track's features; tracks of equal parity of `seed` sound alike."""
     draws = torch.Generator().manual_seed(seed)
     style = torch.Generator().manual_seed(seed % 2)
@@ -67,11 +73,16 @@ def features(seed: int, *, frames: int = 16, tokens: int = 3, lyrics: int = 1) -
         latents=pattern + 0.1 * torch.randn(8, 16, frames, generator=draws),
         text_states=torch.randn(tokens, TEXT_WIDTH, generator=draws),
         lyric_ids=torch.randint(0, 270, (lyrics,), generator=draws),
+        ssl={
+            name: torch.randn(length * frames, SSL_WIDTHS[name], generator=draws)
+            for name, length in (("mert", 7), ("mhubert", 5))
+            if ssl
+        },
     )
 
 
 def write_encoded(
-    folder: Path, splits: Sequence[str] = ("train", "train", "train", "validation"), **shape: int
+    folder: Path, splits: Sequence[str] = ("train", "train", "train", "validation"), **shape: Any
 ) -> tuple[EncodedTrack, ...]:
     """Write an encoded set as the encode stage leaves it; one track for each name of a split."""
     tracks = []
@@ -105,6 +116,7 @@ def make_trainer(
     settings = replace(TRAINING, **changes)
     base = tiny_base()
     base.transformer.requires_grad_(False)
+    hold_base(base.transformer, settings.base_precision)
     model = add_adapter(base.transformer, LORA, seed)
     generator = torch.Generator().manual_seed(seed)
     sampler = Sampler(
@@ -119,5 +131,5 @@ def make_trainer(
     return Trainer(base, model, sampler, settings, generator, folder, torch.device("cpu"))
 
 
-def silent(_step: int, _loss: float) -> None:
+def silent(_said: StepReport) -> None:
     """Report nothing."""

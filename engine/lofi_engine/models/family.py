@@ -113,6 +113,30 @@ class Base(Protocol):
         """
         ...
 
+    def velocity_with_projections(
+        self,
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+        conditioning: Conditioning,
+        features: Mapping[str, Sequence[torch.Tensor]],
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        """Predict the velocity, and how far inner states are from what audio models heard.
+
+        Args:
+            latents: (batch, 8, 16, frames).
+            timestep: (batch,).
+            conditioning: what the transformer is told.
+            features: by model ("mert", "mhubert"), for each batch entry what the model hears in
+                the clean sound, (feature frames, width).
+
+        Returns:
+            The velocity, and by model a scalar: 1 - cosine similarity, averaged.
+
+        Raises:
+            StageError: the base has no projector for a model, or one of another width.
+        """
+        ...
+
     def graphs(self) -> tuple[GraphSpec, ...]:
         """List the ONNX graphs to export, with `transformer` as it is now."""
         ...

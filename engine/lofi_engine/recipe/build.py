@@ -37,14 +37,19 @@ def build_recipe(
 def _fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {
-        name: _value(hint, values.get(name))
+        name: build_value(hint, values.get(name))
         for name, hint in hints.items()
         if not (kind is Recipe and name in OF_THE_FILE)
     }
 
 
-def _value(hint: Any, value: Any) -> Any:
-    """Build one field's value: nested types, tuples and maps, or the value as it is."""
+def build_value(hint: Any, value: Any) -> Any:
+    """Build a value of a type from plain JSON values: dataclasses, tuples, maps, or as it is.
+
+    Args:
+        hint: the type, such as `Recipe` or `tuple[str, ...]`; its values passed every check.
+        value: mappings, lists and scalars.
+    """
     if value is None:
         return None
     if isinstance(hint, types.UnionType):
@@ -53,10 +58,10 @@ def _value(hint: Any, value: Any) -> Any:
     if hint is Gate:
         return Gate(bounds=dict(value))
     if origin is tuple:
-        return tuple(_value(typing.get_args(hint)[0], item) for item in value)
+        return tuple(build_value(typing.get_args(hint)[0], item) for item in value)
     if origin is Mapping:
         inner = typing.get_args(hint)[1]
-        return {key: _value(inner, item) for key, item in value.items()}
+        return {key: build_value(inner, item) for key, item in value.items()}
     if isinstance(hint, type) and is_dataclass(hint):
         return hint(**_fields(hint, value))
     return value

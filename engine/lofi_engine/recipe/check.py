@@ -24,11 +24,15 @@ from lofi_engine.recipe.problems import Path, Problem, did_you_mean, listed, quo
 BUILTIN_BASES = ("builtin:tiny",)
 """Bases that come with lofi-recipe."""
 
+BUILTIN_EMBEDDINGS = ("lofi-sound-v1",)
+"""Embeddings that come with lofi-recipe, for `measure.fad.embedding`."""
+
 TAKEN_NAMES = {"lora": "the adapter's own folder", "float32": "the reference of every measure"}
 """Names no variant may have, and what has them."""
 
 _CC0 = frozenset({"cc0", "cc0-1.0"})
 _HUB = re.compile(r"hf:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB_PINNED = re.compile(_HUB.pattern + r"(@[A-Za-z0-9][A-Za-z0-9._-]*)?")
 _HUB_FILE = re.compile(_HUB.pattern + r"(/[^/]+)+")
 _Kind = TypeVar("_Kind")
 _Values = Mapping[str, Any]
@@ -60,8 +64,8 @@ def _locations(document: Document, values: _Values) -> Iterator[Problem]:
     places: tuple[tuple[Path, re.Pattern[str], str], ...] = (
         (("base", "model"), _HUB, "hf:owner/name"),
         (("base", "lyric_vocabulary"), _HUB_FILE, "hf:owner/name/FILE"),
-        (("measure", "fad", "embedding"), _HUB, "hf:owner/name"),
-        (("measure", "clap", "model"), _HUB, "hf:owner/name"),
+        (("measure", "fad", "embedding"), _HUB_PINNED, "hf:owner/name"),
+        (("measure", "clap", "model"), _HUB_PINNED, "hf:owner/name"),
         (("publish", "to"), _HUB, "hf:owner/name"),
     )
     for path, whole, form in places:
@@ -80,6 +84,16 @@ def _locations(document: Document, values: _Values) -> Iterator[Problem]:
             hint = did_you_mean(place, BUILTIN_BASES)
             allowed = listed(BUILTIN_BASES)
             yield document.problem(path, f"{quoted(place)} does not exist ({allowed}){hint}")
+
+
+def _embedding(document: Document, values: _Values) -> Iterator[Problem]:
+    """Check that what is called like a built-in embedding is one; anything else is a folder."""
+    path: Path = ("measure", "fad", "embedding")
+    name = _get(values, path, str)
+    if name and name.startswith("lofi-sound") and name not in BUILTIN_EMBEDDINGS:
+        hint = did_you_mean(name, BUILTIN_EMBEDDINGS)
+        allowed = listed(BUILTIN_EMBEDDINGS)
+        yield document.problem(path, f"{quoted(name)} does not exist ({allowed}){hint}")
 
 
 def _home_signs(document: Document, values: _Values) -> Iterator[Problem]:
@@ -252,6 +266,7 @@ def _gates(document: Document, values: _Values) -> Iterator[Problem]:
 
 CHECKS: tuple[_Check, ...] = (
     _locations,
+    _embedding,
     _home_signs,
     _publish_outside_runs,
     _tracks_apart,

@@ -7,15 +7,14 @@ draw comes from one generator, so its state is the sampler's whole position.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.training.encoded import (
     PROMPT,
     EncodedTrack,
-    Features,
     read_shard,
     stack_conditioning,
 )
@@ -30,10 +29,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch: latents (batch, 8, 16, frames) and their conditions."""
+    """One batch.
+
+    Args:
+        latents: (batch, 8, 16, frames).
+        conditioning: what the network is told with them.
+        styles: the id of each track's style, "" where it has none.
+        ssl: by model, the features of each window, (feature frames, width); empty without them.
+    """
 
     latents: torch.Tensor
     conditioning: Conditioning
+    styles: tuple[str, ...] = ()
+    ssl: Mapping[str, Sequence[torch.Tensor]] = field(default_factory=dict)
 
 
 class Sampler:
@@ -71,14 +79,42 @@ class Sampler:
         self._generator = generator
 
     def draw(self, count: int) -> Batch:
-        """Draw `count` windows."""
+        """Draw `count` windows.
+
+        Raises:
+            StageError: a shard is damaged.
+        """
         import torch
 
         tracks = [self._track() for _ in range(count)]
         features = [read_shard(self._folder / track.shard, self._text(track)) for track in tracks]
-        frames = min(self._window, *(one.latents.shape[-1] for one in features))
-        latents = torch.stack([self._cut(one, frames) for one in features])
-        return Batch(latents, self._drop(stack_conditioning(features, self._speaker_width)))
+        starts, frames = self._windows(tracks)
+        cuts = list(zip(features, starts, strict=True))
+        ssl = [one.window_ssl(start, frames) for one, start in cuts]
+        return Batch(
+            torch.stack([one.latents[..., start : start + frames] for one, start in cuts]),
+            self._drop(stack_conditioning(features, self._speaker_width)),
+            tuple(_style(track) for track in tracks),
+            # Features of half a batch would tie only that half.
+            {
+                name: [one[name] for one in ssl]
+                for name in ssl[0]
+                if all(name in one for one in ssl)
+            },
+        )
+
+    def skip(self, count: int) -> int:
+        """Draw what `draw` would and read nothing: those windows are another process's.
+
+        Returns:
+            How many latent frames they have.
+        """
+        tracks = [self._track() for _ in range(count)]
+        for track in tracks:
+            self._text(track)
+        _, frames = self._windows(tracks)
+        self._kept(count)
+        return frames
 
     def _track(self) -> EncodedTrack:
         group = self._groups[self._index(len(self._groups))]
@@ -97,28 +133,28 @@ class Sampler:
         choices = choices or (PROMPT, *_shuffles(track, self._sampling))
         return choices[int(place * len(choices))]
 
-    def _cut(self, features: Features, frames: int) -> torch.Tensor:
-        start = self._index(features.latents.shape[-1] - frames + 1)
-        return features.latents[..., start : start + frames]
+    def _windows(self, tracks: Sequence[EncodedTrack]) -> tuple[list[int], int]:
+        """Draw where each track's window starts; with the latent frames of all of them."""
+        frames = min(self._window, *(track.frames for track in tracks))
+        return [self._index(track.frames - frames + 1) for track in tracks], frames
 
     def _index(self, count: int) -> int:
         import torch
 
         return int(torch.randint(count, (1,), generator=self._generator))
 
-    def _drop(self, conditioning: Conditioning) -> Conditioning:
+    def _kept(self, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Draw which rows keep their text, speaker and lyrics, each (count,) of 0 and 1."""
         import torch
-
-        count = len(conditioning.text_states)
 
         def kept(share: float) -> torch.Tensor:
             return (torch.rand(count, generator=self._generator) >= share).long()
 
-        text, speaker, lyric = (
-            kept(self._dropout.text),
-            kept(self._dropout.speaker),
-            kept(self._dropout.lyric),
-        )
+        dropout = self._dropout
+        return kept(dropout.text), kept(dropout.speaker), kept(dropout.lyric)
+
+    def _drop(self, conditioning: Conditioning) -> Conditioning:
+        text, speaker, lyric = self._kept(len(conditioning.text_states))
         return replace(
             conditioning,
             text_states=conditioning.text_states * text[:, None, None],

@@ -35,7 +35,11 @@ def add_noise(latents: torch.Tensor, noise: torch.Tensor, sigmas: torch.Tensor) 
 
 
 def denoising_loss(
-    velocity: torch.Tensor, noisy: torch.Tensor, latents: torch.Tensor, sigmas: torch.Tensor
+    velocity: torch.Tensor,
+    noisy: torch.Tensor,
+    latents: torch.Tensor,
+    sigmas: torch.Tensor,
+    frame_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Compare the clean latents the network implies with the true ones.
 
@@ -44,9 +48,16 @@ def denoising_loss(
         noisy: what it was shown.
         latents: the truth.
         sigmas: the noise level of each, (batch,).
+        frame_mask: (batch, frames), 1 for frames that count. As in the reference the error is
+            the mean over all frames, masked ones counting as right, times the share that counts.
+            Left out, all do.
 
     Returns:
         The squared error of each batch entry, (batch,).
     """
     implied = velocity * -sigmas.view(-1, 1, 1, 1) + noisy
-    return (implied - latents).square().flatten(1).mean(1)
+    error = (implied - latents).square()
+    if frame_mask is None:
+        return error.flatten(1).mean(1)
+    kept = frame_mask[:, None, None, :].to(error)
+    return (error * kept).flatten(1).mean(1) * kept.flatten(1).mean(1)

@@ -33,7 +33,8 @@ def make_optimizer(
     import torch
 
     trained = [part for part in parameters if part.requires_grad]
-    settings: dict[str, Any] = {"lr": learning_rate, "betas": ADAM_BETAS, "weight_decay": WEIGHT_DECAY}
+    settings: dict[str, Any] = {"lr": learning_rate, "betas": ADAM_BETAS}
+    settings["weight_decay"] = WEIGHT_DECAY
     if name == "adamw":
         return torch.optim.AdamW(trained, **settings)
     from lofi_engine.training.held import quiet_bitsandbytes

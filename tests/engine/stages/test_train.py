@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -10,9 +12,10 @@ from lofi_engine.errors import StageError
 from lofi_engine.stages import train
 from lofi_engine.training.adapters import ADAPTER_WEIGHTS, adapter_norm, load_adapter_weights
 from lofi_engine.training.checkpoints import all_checkpoints
+from lofi_engine.training.encoded import write_shard
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
-from tests.support.tiny_training import one_thread, write_encoded
+from tests.support.tiny_training import features, one_thread, write_encoded
 
 NAMES = ["step-0000002", "step-0000004", "step-0000005"]
 
@@ -110,6 +113,21 @@ def test_stopped_and_run_again_it_leaves_the_same_bytes(done, encoded, tmp_path)
     assert again.outcome.facts == done.outcome.facts
 
 
+def test_interrupted_it_leaves_no_checkpoint_out_of_turn(done, encoded, tmp_path):
+    def interrupt(event):
+        if event.done == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    progress = tmp_path / "progress"
+    with pytest.raises(KeyboardInterrupt):
+        training(tmp_path, encoded, "1", progress=progress, sink=interrupt)
+    assert [place.name for place in all_checkpoints(progress)] == [NAMES[0], "step-0000003"]
+    again = training(tmp_path, encoded, "2", progress=progress)
+    assert [event.done for event in again.events] == [4, 5]
+    assert again.files() == done.files()
+    assert again.outcome.facts == done.outcome.facts
+
+
 def test_a_damaged_checkpoint_stops_the_stage_by_name(encoded, tmp_path):
     place = tmp_path / "progress" / NAMES[0]
     place.mkdir(parents=True)
@@ -118,10 +136,15 @@ def test_a_damaged_checkpoint_stops_the_stage_by_name(encoded, tmp_path):
         training(tmp_path, encoded, progress=tmp_path / "progress")
 
 
-def test_validation_tracks_are_not_trained_on(done, tmp_path):
+def test_validation_tracks_are_judged_by_and_not_trained_on(done, tmp_path):
     tracks = write_encoded(tmp_path / "encoded", ("train", "train", "validation"), lyrics=4)
-    (tmp_path / "encoded" / tracks[2].shard).write_bytes(b"not even readable")
-    assert training(tmp_path, tmp_path / "encoded").files() == done.files()
+    other = features(77, lyrics=4)
+    write_shard(tmp_path / "encoded" / tracks[2].shard, other)
+    again = training(tmp_path, tmp_path / "encoded")
+    for name in NAMES:
+        adapter = f"checkpoints/{name}/{ADAPTER_WEIGHTS}"
+        assert again.files()[adapter] == done.files()[adapter]
+    assert again.outcome.facts["held_out_losses"] != done.outcome.facts["held_out_losses"]
 
 
 def test_an_empty_training_split_is_refused(tmp_path):
@@ -137,7 +160,7 @@ def test_an_adapter_that_learned_nothing_is_refused(encoded, tmp_path):
     with pytest.raises(StageError) as caught:
         run_stage(train, recipe, tmp_path / "run", inputs={"encode": encoded})
     assert str(caught.value) == (
-        "train: the adapter changed nothing: every lora_B is zero - "
+        "train: after 1 steps the adapter changes nothing: every lora_B is zero - "
         "train more steps or raise training.learning_rate"
     )
 

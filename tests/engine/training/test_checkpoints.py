@@ -16,6 +16,17 @@ from lofi_engine.training.checkpoints import (
     read_checkpoint,
     save_checkpoint,
 )
+from lofi_engine.training.history import History
+from lofi_engine.training.report import StepReport, Window
+
+
+def history(steps):
+    windows = (Window(0.3, "CORE-01", 0.5), Window(0.9, "", 1.0 / 3.0))
+    said = [
+        StepReport(step, 0.1 * step, 0.2 * step, {"mert": 0.7}, 1e-4, 0.25, windows[: step % 3])
+        for step in range(1, steps + 1)
+    ]
+    return History(said, held_out={2: 0.1, 4: 1.0 / 7.0}, effects={4: 0.01}, stopped_early=True)
 
 
 def checkpoint(step=4):
@@ -25,8 +36,9 @@ def checkpoint(step=4):
         optimizer={"00000/exp_avg": torch.randn(2, 3), "00000/step": torch.tensor(float(step))},
         generator=torch.Generator().manual_seed(step).get_state(),
         global_generator=torch.get_rng_state(),
-        losses=tuple(0.1 * number for number in range(1, step + 1)),
+        history=history(step),
         threads=1,
+        scaler={"scale": 65536.0, "_growth_tracker": 3},
     )
 
 
@@ -35,7 +47,8 @@ def test_everything_comes_back_with_the_same_bits(tmp_path):
     save_checkpoint(tmp_path, made)
     found = newest_checkpoint(tmp_path)
     assert found is not None
-    assert (found.step, found.losses, found.threads) == (4, made.losses, 1)
+    assert (found.step, found.history, found.threads) == (4, made.history, 1)
+    assert found.scaler == made.scaler
     for part in ("adapter", "optimizer"):
         before, after = getattr(made, part), getattr(found, part)
         assert before.keys() == after.keys()
@@ -115,7 +128,7 @@ def damage_list(place):
 
 def damage_key(place):
     loop = json.loads((place / "loop.json").read_text())
-    del loop["losses"]
+    del loop["held_out"]
     (place / "loop.json").write_text(json.dumps(loop))
 
 

@@ -72,7 +72,7 @@ def test_the_index_comes_back_whole_or_by_split(tmp_path):
     assert read_index(tmp_path, "train") == (tracks[0], tracks[2])
     assert read_index(tmp_path, "validation") == (tracks[1],)
     assert read_index(tmp_path, "test") == ()
-    row = json.loads((tmp_path / INDEX_NAME).read_text())[0]
+    row = json.loads((tmp_path / INDEX_NAME).read_text())["tracks"][0]
     assert row == {
         **dataclasses.asdict(tracks[0]),
         "style_ids": ["CORE-01"],

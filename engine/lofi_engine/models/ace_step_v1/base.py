@@ -170,6 +170,33 @@ class AceStepBase:
         )
         return velocity
 
+    def velocity_with_projections(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditioning: Conditioning,
+        features: Mapping[str, Sequence[Tensor]],
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Predict the velocity, and how far inner states are from what audio models heard.
+
+        All frames count, as in `velocity`.
+
+        Args:
+            latents: (batch, 8, 16, frames).
+            timestep: (batch,).
+            conditioning: what the transformer is told.
+            features: by model ("mert", "mhubert"), for each batch entry (feature frames, width).
+
+        Returns:
+            The velocity, and by model `ssl_loss.projection_loss`.
+
+        Raises:
+            StageError: the base has no projector for a model, or one of another width.
+        """
+        from lofi_engine.models.ace_step_v1.projections import projection_losses
+
+        return projection_losses(self.transformer, latents, timestep, conditioning, features)
+
     def graphs(self) -> tuple[GraphSpec, ...]:
         """List the graphs to export, with `transformer` as it is now.
 
