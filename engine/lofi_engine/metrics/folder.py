@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.audio.decode import AUDIO_SUFFIXES, DecodeError, decode
 from lofi_engine.errors import MetricError
+from lofi_engine.metrics.checks import SoundFormat
 from lofi_engine.metrics.clips import Clip, ClipFacts
-from lofi_engine.metrics.convert import Form, to_form
+from lofi_engine.metrics.convert import to_format
+from lofi_engine.metrics.quiet import quiet_stderr
 from lofi_engine.metrics.side_files import read_facts, read_table
 from lofi_runtime.errors import ManyProblemsError
 
@@ -29,29 +32,41 @@ class UnreadableClipsError(ManyProblemsError, MetricError):
     """Files of a folder that cannot be decoded; one line each."""
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How a clip is kept and how long it is.
+
+    Args:
+        format: its sample rate and channels, as it is read.
+        duration_sec: how long it is.
+    """
+
+    format: SoundFormat
+    duration_sec: float
+
+
 class ClipFolder:
     """Every audio file below a folder, hidden ones and links to folders left out.
 
     A clip's name is its place in the folder without the suffix, with forward slashes, so that
-    `a/rain.wav` of one folder and `a/rain.flac` of another are a pair. Surround is folded to stereo.
-    What `rain.latents.npy` holds are the latents of `rain.wav`; `side_files` says where the
-    other facts are read.
+    `a/rain.wav` of one folder and `a/rain.flac` of another are a pair. Surround is
+    folded to stereo. What `rain.latents.npy` holds are the latents of `rain.wav`; `side_files`
+    says where the other facts are read.
 
     Args:
         path: the folder.
-        convert: brings every clip to this form as it is read; None leaves them as they are.
+        convert: brings every clip to this format as it is read; None leaves them as they are.
 
     Raises:
         MetricError: there is no such folder, it cannot be read, no audio is in it, or two files
             would be one clip.
     """
 
-    def __init__(self, path: Path, convert: Form | None = None) -> None:
+    def __init__(self, path: Path, convert: SoundFormat | None = None) -> None:
         self.path = path
         self.convert = convert
         self._files = _audio_files(path)
         self._facts: dict[str, ClipFacts] = {}
-        self._forms: dict[str, Form] = {}
         self._hash = ""
 
     @property
@@ -91,19 +106,20 @@ class ClipFolder:
         samples, sample_rate = self._samples(name)
         return Clip(name, samples, sample_rate, self.facts(name), self._latents(name))
 
-    def survey(self, report: Report) -> Mapping[str, Form]:
+    def survey(self, report: Report) -> Mapping[str, Extent]:
         """Decode every file once: what cannot be is found before any metric begins.
 
         Args:
             report: called after every clip.
 
         Returns:
-            The form of every clip as it is read, by name.
+            Each clip's format and length, by name.
 
         Raises:
             UnreadableClipsError: some cannot be decoded; names all of them.
         """
         problems: list[str] = []
+        extents: dict[str, Extent] = {}
         digest = hashlib.sha256()
         for number, name in enumerate(self.names, 1):
             try:
@@ -111,13 +127,14 @@ class ClipFolder:
             except MetricError as error:
                 problems.append(str(error))
             else:
-                self._forms[name] = Form(sample_rate, len(samples))
+                sound_format = SoundFormat(sample_rate, len(samples))
+                extents[name] = Extent(sound_format, samples.shape[1] / sample_rate)
                 _add(digest, name, samples, sample_rate)
             report(number, len(self.names), name)
         if problems:
             raise UnreadableClipsError(problems)
         self._hash = digest.hexdigest()[:12]
-        return dict(self._forms)
+        return extents
 
     def content_hash(self) -> str:
         """Hash names, sample rates and samples, as `ClipsInMemory` does.
@@ -138,7 +155,8 @@ class ClipFolder:
 
         path = self._files[name]
         try:
-            decoded = decode(path)
+            with quiet_stderr():
+                decoded = decode(path)
         except DecodeError as error:
             raise MetricError(
                 f"{_printable(path)}: {error}", hint="mend it or move it out of the folder"
@@ -146,7 +164,7 @@ class ClipFolder:
         samples = fold(decoded)
         if self.convert is None:
             return samples, decoded.sample_rate
-        return to_form(samples, decoded.sample_rate, self.convert), self.convert.sample_rate
+        return to_format(samples, decoded.sample_rate, self.convert), self.convert.sample_rate
 
     def _latents(self, name: str) -> npt.NDArray[np.float32] | None:
         import numpy as np
@@ -178,7 +196,7 @@ def _audio_files(folder: Path) -> dict[str, Path]:
         name = _printable(path.relative_to(folder).with_suffix(""))
         if name in found:
             raise MetricError(
-                f"{_printable(folder)}: {found[name].name} and {path.name} are both the clip {name}",
+                f"{_printable(folder)}: {found[name].name} and {path.name} would both be {name}",
                 hint="move one of them away",
             )
         found[name] = path

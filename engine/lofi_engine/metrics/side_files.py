@@ -90,7 +90,7 @@ def _words(sources: list[tuple[str, Mapping[str, Any]]], key: str) -> str:
             continue
         if not isinstance(value, str):
             raise MetricError(f"{where}: {key} is {value!r}", hint="it must be text")
-        return value
+        return value.encode("utf-8", "replace").decode()  # JSON may hold half a character
     return ""
 
 

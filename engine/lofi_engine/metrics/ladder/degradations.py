@@ -7,6 +7,7 @@ Sums may leave -1 to 1; nothing is clipped but by the clipping itself.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,7 +85,8 @@ def _quantize(samples: Samples, _sample_rate: int, level: float, _seed: int) -> 
     import numpy as np
 
     step = 2.0 ** (1 - level)
-    return np.clip(np.round(samples / step) * step, -1.0, 1.0 - step).astype(np.float32)
+    rounded: Samples = np.clip(np.round(samples / step) * step, -1.0, 1.0 - step)
+    return rounded
 
 
 def _low_pass(samples: Samples, sample_rate: int, level: float, _seed: int) -> Samples:
@@ -155,7 +157,8 @@ def _add_at(samples: Samples, added: npt.NDArray[np.float64], under_db: float) -
 
     power = float(np.square(samples, dtype=np.float64).mean())
     gain = np.sqrt(power / np.square(added).mean()) * 10 ** (-under_db / 20)
-    return (samples + gain * added).astype(np.float32)
+    summed: Samples = (samples + gain * added).astype(np.float32)
+    return summed
 
 
 DEGRADATIONS: Mapping[str, Degradation] = {
@@ -206,3 +209,18 @@ DEGRADATIONS: Mapping[str, Degradation] = {
     )
 }
 """By name."""
+
+
+def find_degradation(name: str) -> Degradation:
+    """Give a degradation by its name.
+
+    Raises:
+        MetricError: there is none of this name; names the nearest and all there are.
+    """
+    if name in DEGRADATIONS:
+        return DEGRADATIONS[name]
+    near = difflib.get_close_matches(name.lower()[:80], DEGRADATIONS, n=1)
+    meant = f"did you mean '{near[0]}'? " if near else ""
+    raise MetricError(
+        f"there is no degradation '{name[:80]}'", hint=f"{meant}there are {', '.join(DEGRADATIONS)}"
+    )

@@ -1,0 +1,1 @@
+"""Embeddings: what turns windows of sound into vectors whose distributions can be compared."""

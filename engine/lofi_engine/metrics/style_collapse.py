@@ -1,0 +1,242 @@
+"""Style collapse: styles that drift into one another, and styles that become one clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lofi_engine.errors import MetricError
+from lofi_engine.metrics.checks import check_reference, listed
+from lofi_engine.metrics.clips import ClipSet
+from lofi_engine.metrics.figures import HIGHER, Difference, Figure, Interval
+from lofi_engine.metrics.per_clip import relative_to
+from lofi_engine.metrics.protocol import Embedding, Needs, Report
+from lofi_engine.metrics.style_losses import BETWEEN, WITHIN, Kind, kept, lost, root_mean
+from lofi_engine.metrics.style_sets import (
+    StyledSet,
+    check_equal_lengths,
+    check_styled_pairs,
+    embed_styled,
+)
+from lofi_engine.metrics.style_space import (
+    chance_apart,
+    draw_by_style,
+    interval_by_style,
+    membership,
+    scale_within,
+    squared_distances,
+    styles_apart,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SHARE = 0.8
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A set's squared distances, as found and as redrawn; all sets are drawn with the same clips.
+
+    Args:
+        styled: the set.
+        squared: (clips, clips).
+        found: (styles, styles), of `styles_apart`.
+        drawn: (resamples, styles, styles).
+    """
+
+    styled: StyledSet
+    squared: npt.NDArray[np.float64]
+    found: npt.NDArray[np.float64]
+    drawn: npt.NDArray[np.float64]
+
+
+class StyleCollapse:
+    """What is left of the base's distance between styles, and of its diversity within one.
+
+    Two figures, each a share of the base's at the same prompts and seeds: 1 is as much as the base
+    has. Distances are Euclidean between clips' mean vectors, each dimension in its deviation within
+    styles, and root mean square over styles: between two, the distance of their means without the
+    bias of few clips (`styles_apart`); within one, that of two of its clips.
+
+    A figure fails, `details["failed"]`, when its paired-bootstrap interval lies below `share`, or
+    when a single style's (or pair of styles') does, all of them bounded together so that many
+    styles raise no false alarm (`style_losses`). `details["text"]` says so in words, and
+    `details["lost"]` names them.
+
+    Args:
+        embedding: of the sound.
+        share: of the base's that must be left.
+        seed: of the bootstrap.
+
+    Raises:
+        MetricError: `share` is not above 0 and at most 1.
+    """
+
+    name = "style-collapse"
+    title = "distance between styles and diversity within one, as shares of the base's"
+    needs = Needs(reference=True, pairs=True, styles=True)
+    sees: frozenset[str] = frozenset()  # what harms every clip alike leaves styles apart
+
+    def __init__(self, embedding: Embedding, *, share: float = SHARE, seed: int = 0) -> None:
+        if not 0 < share <= 1:
+            raise MetricError(
+                f"{self.name}: a share of {share} to keep", hint="give one above 0 and at most 1"
+            )
+        self._embedding = embedding
+        self._share = share
+        self._seed = seed
+
+    def measure(
+        self, judged: ClipSet, against: ClipSet | None, report: Report
+    ) -> tuple[Figure, ...]:
+        """Measure the shares of the base's distance and of its diversity that are left.
+
+        Args:
+            judged: what is measured.
+            against: the base's clips of the same names, prompts, seeds and styles.
+            report: called after every clip.
+
+        Raises:
+            MetricError: no base; pairs whose styles or lengths do not match; fewer than two styles
+                or too few clips of one; a base that has nothing to lose: styles no farther apart
+                than chance, or clips of a style that are all the same.
+        """
+        (measured,), base = self._measured((judged,), against, report)
+        return tuple(self._figure(kind, measured, base) for kind in (BETWEEN, WITHIN))
+
+    def compare(
+        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
+    ) -> tuple[Difference, ...]:
+        """Compare the shares that two sets keep of one base's, drawing the same clips of all.
+
+        Raises:
+            MetricError: as `measure`, of either set.
+        """
+        (one, other), base = self._measured((first, second), against, report)
+        return tuple(self._difference(kind, one, other, base) for kind in (BETWEEN, WITHIN))
+
+    def _measured(
+        self, judged: tuple[ClipSet, ...], against: ClipSet | None, report: Report
+    ) -> tuple[tuple[_Measured, ...], _Measured]:
+        reference = check_reference(self.name, against)
+        for clips in judged:
+            check_styled_pairs(clips, reference)
+        held, *styled = embed_styled((reference, *judged), self._embedding, report)
+        for each in styled:
+            check_equal_lengths(each, held)
+        scale = scale_within(held, *styled)
+        base = self._distances(held, scale)
+        _check_base(base, self._seed)
+        return tuple(self._distances(each, scale) for each in styled), base
+
+    def _distances(self, styled: StyledSet, scale: npt.NDArray[np.float64]) -> _Measured:
+        import numpy as np
+
+        squared = squared_distances(styled.vectors / scale)
+        member = membership(styled.style_of)
+        drawn = [
+            styles_apart(squared, member * counts[:, None])
+            for counts in draw_by_style(styled.style_of, self._seed)
+        ]
+        return _Measured(styled, squared, styles_apart(squared, member), np.stack(drawn))
+
+    def _difference(
+        self, kind: Kind, one: _Measured, other: _Measured, base: _Measured
+    ) -> Difference:
+        first, second = self._figure(kind, one, base), self._figure(kind, other, base)
+        value = first.value - second.value
+        drawn = _drawn_share(kind, one, base) - _drawn_share(kind, other, base)
+        return Difference(
+            metric=kind.metric,
+            value=value,
+            relative=relative_to(value, second.value),
+            interval=interval_by_style(drawn, base.styled),
+            n=first.n,
+            first=first,
+            second=second,
+        )
+
+    def _figure(self, kind: Kind, judged: _Measured, base: _Measured) -> Figure:
+        found, of_base = kind.entries(judged.found), kind.entries(base.found)
+        value = float(kept(found, of_base))
+        interval = interval_by_style(_drawn_share(kind, judged, base), base.styled)
+        below = lost(
+            found, of_base, kind.entries(judged.drawn), kind.entries(base.drawn), self._share
+        )
+        labels = kind.labels(judged.styled.styles)
+        gone = [label for label, is_lost in zip(labels, below, strict=True) if is_lost]
+        return Figure(
+            metric=kind.metric,
+            value=value,
+            interval=interval,
+            n=len(judged.styled.names),
+            counted="pairs",
+            better=HIGHER,
+            judged=judged.styled.label,
+            against=base.styled.label,
+            reference_hash=base.styled.content_hash,
+            embedding=judged.styled.embedding,
+            details={
+                **judged.styled.details(),
+                "failed": interval.high < self._share or bool(gone),
+                "text": self._text(kind, value, interval, base.styled.label, gone),
+                "share": self._share,
+                "distance": float(root_mean(found)),
+                "base_distance": float(root_mean(of_base)),
+                "lost": gone,
+                "each": _each(labels, found, of_base),
+            },
+        )
+
+    def _text(
+        self, kind: Kind, value: float, interval: Interval, base: str, gone: list[str]
+    ) -> str:
+        said = f"{kind.title}: {value:.2f} of {base}'s ({interval.low:.2f} to {interval.high:.2f})"
+        if interval.high < self._share:
+            return f"collapsed: {said}, below {self._share:g}"
+        if gone:
+            return f"collapsed in part: {said}, but below {self._share:g} for {listed(gone)}"
+        return said
+
+
+def _drawn_share(kind: Kind, judged: _Measured, base: _Measured) -> npt.NDArray[np.float64]:
+    return kept(kind.entries(judged.drawn), kind.entries(base.drawn))
+
+
+def _check_base(base: _Measured, seed: int) -> None:
+    # Few styles of few clips pass the one or the other by luck too often.
+    between = BETWEEN.entries(base.drawn).mean(axis=-1)
+    if (
+        interval_by_style(between, base.styled).low <= 0
+        or chance_apart(base.squared, base.styled.style_of, seed) > _SIGNIFICANT
+    ):
+        raise MetricError(
+            f"{base.styled.label}: the base's own styles lie no farther apart than chance, so "
+            "there is nothing to lose",
+            hint="give more clips of each style, or use another embedding",
+        )
+    diversity = WITHIN.entries(base.found)
+    for style, within in zip(base.styled.styles, diversity, strict=True):
+        if within <= 0:
+            raise MetricError(
+                f"{base.styled.label}: the base's clips of {style} all sound the same, so there "
+                "is nothing to lose",
+                hint="generate them with different seeds",
+            )
+
+
+def _each(
+    labels: list[str], found: npt.NDArray[np.float64], base: npt.NDArray[np.float64]
+) -> dict[str, dict[str, Any]]:
+    """Give every style's, or pair of styles', distance and the base's."""
+    import numpy as np
+
+    return {
+        label: {"distance": float(distance), "base_distance": float(of_base)}
+        for label, distance, of_base in zip(
+            labels, np.sqrt(np.maximum(found, 0)), np.sqrt(np.maximum(base, 0)), strict=True
+        )
+    }
