@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lofi_engine.errors import StageError
+from lofi_engine.libraries import quiet_bitsandbytes
 from lofi_engine.models.family import Base, Family
 from lofi_engine.models.registry import FAMILIES
 from lofi_engine.recipe import model
@@ -60,6 +61,7 @@ def load_base(
     Raises:
         StageError: it is not there, or not of its family.
     """
+    quiet_bitsandbytes()
     return family_of(reference).load(
         reference.model,
         revision=reference.revision,

@@ -7,10 +7,10 @@ weights sit in 1x1 convolutions, which are linear layers over channels: they are
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
+from lofi_engine.libraries import quiet_bitsandbytes
 
 if TYPE_CHECKING:
     import torch
@@ -139,11 +139,6 @@ def _pointwise(linear: nn.Module) -> nn.Module:
             return mapped.transpose(1, 2)
 
     return Pointwise()
-
-
-def quiet_bitsandbytes() -> None:
-    """Keep bitsandbytes from saying, at every import, which of its kernels a machine lacks."""
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _require_bitsandbytes(precision: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
+from lofi_engine.libraries import quiet_bitsandbytes
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +38,6 @@ def make_optimizer(
     settings["weight_decay"] = WEIGHT_DECAY
     if name == "adamw":
         return torch.optim.AdamW(trained, **settings)
-    from lofi_engine.training.held import quiet_bitsandbytes
-
     quiet_bitsandbytes()
     try:
         from bitsandbytes.optim import AdamW8bit

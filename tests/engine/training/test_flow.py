@@ -103,3 +103,16 @@ def test_the_loss_of_one_entry_does_not_see_the_others():
     whole = denoising_loss(velocity, noisy, latents, sigmas)
     alone = denoising_loss(velocity[1:2], noisy[1:2], latents[1:2], sigmas[1:2])
     torch.testing.assert_close(whole[1:2], alone)
+
+
+def test_masked_frames_count_as_right_and_the_error_for_the_share_that_counts():
+    # The reference's own arithmetic: the mean over all frames, times the mask's mean.
+    latents = torch.zeros(2, 8, 16, 4)
+    noisy = torch.ones(2, 8, 16, 4)
+    velocity = torch.zeros_like(noisy)  # so the implied latents are all one off
+    sigmas = torch.tensor([0.5, 0.9])
+    mask = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    found = denoising_loss(velocity, noisy, latents, sigmas, mask)
+    assert found.tolist() == [1.0, 0.25 * 0.25]
+    plain = denoising_loss(velocity, noisy, latents, sigmas)
+    assert plain.tolist() == [1.0, 1.0]
