@@ -14,6 +14,7 @@ from importlib import util
 from pathlib import Path
 
 from lofi_engine.errors import NeedsError, StageError
+from lofi_engine.measuring.foresight import missing_for_gates
 from lofi_engine.quantization.rules import check_variant
 from lofi_engine.recipe.model import Recipe
 from lofi_runtime.bundle import REQUIRED_FILES
@@ -57,6 +58,7 @@ def _missing(recipe: Recipe) -> Iterator[str]:
     if _is_full_size(recipe):
         yield from _missing_hardware(recipe)
     yield from _missing_token(recipe)
+    yield from missing_for_gates(recipe)
     yield from _not_built(recipe)
 
 
@@ -164,12 +166,6 @@ def _not_built(recipe: Recipe) -> Iterator[str]:
             f"publish.to: lofi-recipe {VERSION} publishes to folders only - name a folder, then "
             "upload it"
         )
-    for name in ("fad", "clap"):
-        if getattr(recipe.measure, name) is not None:
-            yield (
-                f"measure.{name}: lofi-recipe {VERSION} does not measure it - leave the gate out "
-                "or wait for the version that does"
-            )
     for name, variant in recipe.variants.items():
         try:
             check_variant(name, variant, COMPONENTS)

@@ -27,7 +27,7 @@ PIPELINE: Mapping[str, tuple[str, ...]] = {
     "merge": ("select",),
     "export": ("merge",),
     "quantize": ("export",),
-    "measure": ("export", "quantize"),
+    "measure": ("curate", "split", "export", "quantize"),
     "publish": ("curate", "select", "export", "quantize", "measure"),
 }
 """The stages in order, each with the stages whose folders it reads."""

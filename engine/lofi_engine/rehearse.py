@@ -7,14 +7,25 @@ that a week of training will not fail at its last stage; it says nothing of qual
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+from lofi_engine.measuring.windowing import (
+    FEWEST_TRACKS,
+    rendered_windows,
+    too_few,
+    track_windows,
+    windowing_of,
+)
+from lofi_engine.metrics.registry import SOUND_EMBEDDING
 from lofi_engine.quantization.methods import BUILT_METHODS
 from lofi_engine.recipe.model import (
     Base,
     Calibration,
     Dataset,
+    FadGate,
     Gate,
     Measure,
     Recipe,
@@ -27,33 +38,39 @@ from lofi_engine.recipe.model import (
 BASE = "builtin:tiny"
 TRACKS = 8
 STEPS = 6
+SEEDS = 2
+SEEDS_FOR_FAD = 4
+"""The fewest whose pieces give the windows that a projection needs."""
+DURATION_SEC = 5.0
 
 
 def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     """Give the recipe as a rehearsal runs it, and one line for each thing that differs."""
     variants = {name: _variant(variant) for name, variant in recipe.variants.items()}
+    measure = _measure(recipe.measure, recipe.dataset)
     changed = replace(
         recipe,
         name=f"{recipe.name[:50]}-rehearsal",
         base=Base(recipe.base.family, BASE, "main", None),
-        dataset=_dataset(recipe.dataset),
+        dataset=_dataset(recipe.dataset, measure),
         training=_training(recipe.training),
         calibration=Calibration(min(4, recipe.calibration.prompts)),
         variants=variants,
-        measure=_measure(recipe.measure),
+        measure=measure,
         publish=replace(recipe.publish, to=f"runs/{recipe.name[:50]}-rehearsal/published"),
     )
     differences = _differences(recipe, changed)
     return replace(changed, changes=(*recipe.changes, *differences)), differences
 
 
-def _dataset(dataset: Dataset) -> Dataset:
+def _dataset(dataset: Dataset, measure: Measure) -> Dataset:
     duration_sec = dataset.quality.min_duration_sec
     synth = Synth(tracks=TRACKS, duration_sec=duration_sec, styles=())
     return replace(
         dataset,
         sources=(Source(path=None, ledger=None, synth=synth),),
         target_tracks=None,
+        holdout_share=_holdout_share(dataset) if measure.fad else dataset.holdout_share,
         # Synthesised tracks are CC0; a policy that does not list it would refuse them all.
         licenses=replace(dataset.licenses, allow=tuple(sorted({*dataset.licenses.allow, "cc0"}))),
     )
@@ -77,16 +94,40 @@ def _variant(variant: Variant) -> Variant:
     return variant if variant.method in BUILT_METHODS else replace(variant, method="rtn")
 
 
-def _measure(measure: Measure) -> Measure:
-    return replace(
+def _measure(measure: Measure, dataset: Dataset) -> Measure:
+    smaller = replace(
         measure,
-        seeds=min(2, measure.seeds),
+        seeds=min(SEEDS, measure.seeds),
         steps=min(4, measure.steps),
-        duration_sec=min(5.0, measure.duration_sec),
+        duration_sec=min(DURATION_SEC, measure.duration_sec),
         max_distance=Gate({}),  # bounds are for the real model; a random one has its own errors
         fad=None,
         clap=None,
     )
+    if measure.fad is None:
+        return smaller
+    seeds = min(SEEDS_FOR_FAD, measure.seeds)
+    fad = FadGate(SOUND_EMBEDDING, project=True, max_increase={})
+    if _lacks_windows(seeds, smaller.duration_sec, dataset):
+        return smaller
+    return replace(smaller, seeds=seeds, fad=fad)
+
+
+def _holdout_share(dataset: Dataset) -> float:
+    """Hold out as many tracks as a Fréchet distance needs, if any are."""
+    share = dataset.holdout_share
+    return max(share, FEWEST_TRACKS / TRACKS) if share else share
+
+
+def _lacks_windows(seeds: int, duration_sec: float, dataset: Dataset) -> bool:
+    """Say whether the rehearsal's pieces or its tracks are too short or few for any distance."""
+    windowing = windowing_of(SOUND_EMBEDDING, Path())
+    held_out = round(TRACKS * _holdout_share(dataset)) or TRACKS
+    counts = (
+        rendered_windows(seeds, math.ceil(duration_sec), windowing),
+        track_windows([dataset.quality.min_duration_sec] * held_out, windowing),
+    )
+    return any(too_few("", count, windowing, project=True) for count in counts)
 
 
 def _differences(recipe: Recipe, changed: Recipe) -> tuple[str, ...]:
@@ -95,7 +136,7 @@ def _differences(recipe: Recipe, changed: Recipe) -> tuple[str, ...]:
         f"base: {changed.base.model} in place of {recipe.base.model}",
         f"dataset: {TRACKS} synthesised tracks in place of the recipe's sources",
         f"training.steps: {changed.training.steps} in place of {recipe.training.steps}",
-        f"measure: {changed.measure.seeds} seeds, distances reported but not gated",
+        f"measure: {changed.measure.seeds} seeds, figures reported but not gated",
         f"publish.to: {changed.publish.to} in place of {recipe.publish.to}",
     ]
     lines += [
@@ -104,6 +145,19 @@ def _differences(recipe: Recipe, changed: Recipe) -> tuple[str, ...]:
         for name, variant in recipe.variants.items()
         if variant.method != changed.variants[name].method
     ]
-    dropped: Mapping[str, object] = {"fad": recipe.measure.fad, "clap": recipe.measure.clap}
-    lines += [f"measure.{name}: not measured" for name, gate in dropped.items() if gate]
-    return tuple(lines)
+    if changed.dataset.holdout_share != recipe.dataset.holdout_share:
+        share, asked = changed.dataset.holdout_share, recipe.dataset.holdout_share
+        lines.append(f"dataset.holdout_share: {share:g} in place of {asked:g}, for fad")
+    return (*lines, *_gate_differences(recipe.measure, changed.measure))
+
+
+def _gate_differences(measure: Measure, changed: Measure) -> Iterator[str]:
+    if measure.fad is not None and changed.fad is not None:
+        yield (
+            f"measure.fad: by {changed.fad.embedding}, projected to the few dimensions that so few "
+            "windows allow"
+        )
+    elif measure.fad is not None:
+        yield "measure.fad: not measured; its pieces or tracks are too few and short for it"
+    if measure.clap is not None:
+        yield "measure.clap: not measured; it needs a model"

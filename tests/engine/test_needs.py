@@ -24,7 +24,8 @@ def test_the_full_recipe_lists_everything_missing_at_once_within_five_seconds():
     assert done.returncode == 1
     for word in (
         "base.model: ACE-Step/ACE-Step-v1-3.5B", "dataset.sources[0].path", "sources[3].path",
-        "publish.to: no token", "--rehearse",
+        "publish.to: no token", "--rehearse", "measure.clap.model: laion/clap-htsat-unfused is not",
+        "fetch it with: hf download laion/clap-htsat-unfused",
     ):  # fmt: skip
         assert word in done.stderr
     assert "Traceback" not in done.stderr
@@ -33,10 +34,6 @@ def test_the_full_recipe_lists_everything_missing_at_once_within_five_seconds():
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        (
-            {"measure": {"fad": {"max_increase": {"int8": 0.05}}}},
-            "measure.fad: lofi-recipe 0.1.0 does not measure it",
-        ),
         ({"publish": {"to": "hf:me/models"}}, "publish.to: lofi-recipe 0.1.0 publishes to folders"),
         (
             {"variants": {"int4": {"weights": "int4", "method": "awq"}}},
@@ -48,6 +45,15 @@ def test_what_this_version_cannot_do_is_refused_not_skipped(tmp_path, changes, l
     with pytest.raises(NeedsError) as caught:
         check_needs(make_recipe(tmp_path, **changes))
     assert line in str(caught.value)
+
+
+def test_gates_that_cannot_be_measured_are_refused_before_anything_runs(tmp_path):
+    gates = {"fad": {"max_increase": {"int8": 0.05}}, "clap": {"max_drop": {"int8": 0.05}}}
+    with pytest.raises(NeedsError) as caught:
+        check_needs(make_recipe(tmp_path, measure={"seeds": 10, "duration_sec": 5, **gates}))
+    said = str(caught.value)
+    assert "recipe.yaml: measure.fad: 10 pieces of 5 s give 20 windows of 3 s" in said
+    assert "recipe.yaml: measure.clap.model: laion/clap-htsat-unfused is not in the Hub" in said
 
 
 def test_a_machine_without_gpu_memory_or_disk_hears_all_three(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from lofi_engine.needs import check_needs
 from lofi_engine.recipe.load import load_recipe
+from lofi_engine.recipe.model import FadGate
 from lofi_engine.rehearse import rehearsal
 from lofi_runtime.shared_data import shared_folder
 from tests.support.finished_run import lofi_recipe
@@ -30,10 +32,38 @@ def test_a_rehearsal_says_everything_it_replaces():
     said = "\n".join(rehearsal(recipe)[1])
     assert "base: builtin:tiny in place of hf:ACE-Step/ACE-Step-v1-3.5B" in said
     assert "training.steps: 6 in place of 100000" in said
-    assert "measure.fad: not measured" in said
+    assert "dataset.holdout_share: 0.25 in place of 0.1, for fad" in said
+    assert "measure.fad: by lofi-sound-v1, projected to the few dimensions" in said
+    assert "measure.clap: not measured; it needs a model" in said
     assert "publish.to: runs/" in said
     if recipe.variants["int4"].method == "awq":
         assert "variants.int4.method: rtn in place of awq" in said
+
+
+def test_a_rehearsal_measures_fad_without_a_model_or_a_bound():
+    fad = replace(full().measure.fad, embedding="hf:me/clap", project=False)
+    recipe = replace(full(), measure=replace(full().measure, fad=fad))
+    changed, _said = rehearsal(recipe)
+    assert changed.measure.fad == FadGate("lofi-sound-v1", True, {})
+    assert changed.measure.clap is None
+    assert (changed.measure.seeds, changed.measure.duration_sec) == (4, 5.0)
+    assert changed.dataset.holdout_share == 0.25
+
+
+def test_tracks_too_short_for_fad_leave_it_out_of_the_rehearsal_and_it_is_said():
+    dataset = full().dataset
+    short = replace(dataset, quality=replace(dataset.quality, min_duration_sec=4.0))
+    changed, said = rehearsal(replace(full(), dataset=short))
+    assert changed.measure.fad is None
+    assert (changed.measure.seeds, changed.dataset.holdout_share) == (2, 0.1)
+    assert "measure.fad: not measured; its pieces or tracks are too few and short for it" in said
+
+
+def test_a_rehearsal_without_fad_holds_out_what_the_recipe_says():
+    recipe = replace(full(), measure=replace(full().measure, fad=None))
+    changed, said = rehearsal(recipe)
+    assert (changed.measure.seeds, changed.dataset.holdout_share) == (2, 0.1)
+    assert not [line for line in said if line.startswith(("measure.fad", "dataset.holdout"))]
 
 
 @pytest.mark.pipeline

@@ -20,7 +20,7 @@ class MultiResolutionStft(PairedMetric):
 
     0 for the same sound. The level counts: a clip at half of its pair's has 0.5 + ln 2 = 1.19.
 
-    It does not rank a changed tempo: what is no longer played at the same time is as far away as
+    A changed tempo is no claim: what is no longer played at the same time is soon as far away as
     another track, however little it is late.
     """
 

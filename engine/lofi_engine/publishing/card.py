@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lofi_engine.markdown import plain
 from lofi_engine.publishing.facts import Release
+from lofi_engine.publishing.heard import basis_of, cell_of, column_of, heard_metrics
 
 
 def model_card(release: Release) -> str:
@@ -80,23 +81,34 @@ def _usage(release: Release) -> Iterator[str]:
 
 
 def _variants(release: Release) -> Iterator[str]:
+    heard = heard_metrics(release)
+    columns = [
+        "bundle",
+        "size",
+        "weights at or below its width",
+        "latent distance from float32",
+        *(column_of(metric) for metric in heard),
+        "render time over audio time",
+        "oldest ONNX Runtime",
+    ]
     yield "## Variants"
     yield ""
-    yield (
-        "| bundle | size | weights at or below its width | latent distance from float32 | "
-        "render time over audio time | oldest ONNX Runtime |"
-    )
-    yield "|---|---|---|---|---|---|"
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{'---|' * len(columns)}"
     for variant, record in release.records.items():
         measure = release.measures[variant]
         distance = measure["quality"]["latent_distance"]
         cpu = measure["measured"].get("CPUExecutionProvider", {})
-        speed = f"{cpu['render_time_ratio']:.2f} (CPU)" if "render_time_ratio" in cpu else "-"
-        yield (
-            f"| `{release.bundle(variant)}` | {record['total_bytes'] / 1e6:.1f} MB "
-            f"| {record['coverage_total']:.1%} | {distance['mean']:.3g} | {speed} "
-            f"| {record['oldest_onnxruntime']} |"
-        )
+        cells = [
+            f"`{release.bundle(variant)}`",
+            f"{record['total_bytes'] / 1e6:.1f} MB",
+            f"{record['coverage_total']:.1%}",
+            f"{distance['mean']:.3g}",
+            *(cell_of(measure["quality"][metric]) for metric in heard),
+            f"{cpu['render_time_ratio']:.2f} (CPU)" if "render_time_ratio" in cpu else "-",
+            record["oldest_onnxruntime"],
+        ]
+        yield f"| {' | '.join(cells)} |"
     yield ""
     seeds = next(iter(release.measures.values()))["quality"]["seeds"]
     yield (
@@ -105,6 +117,9 @@ def _variants(release: Release) -> Iterator[str]:
         "that made this release."
     )
     yield ""
+    for metric in heard:
+        yield basis_of(release, metric)
+        yield ""
     if all("transformer_context" in record["sizes"] for record in release.records.values()):
         yield (
             "`transformer_decoder.onnx` takes the prompt's and the lyrics' context at every step. "

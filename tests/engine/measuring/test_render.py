@@ -11,7 +11,9 @@ from lofi_engine.measuring.render import (
     final_latents,
     open_unpublished,
     render_time_ratio,
+    sounds,
 )
+from lofi_runtime.backend import Request
 from lofi_runtime.errors import BackendError
 from tests.support.releases import make_release
 from tests.support.tiny_bundle import make_tiny_bundle
@@ -65,6 +67,27 @@ def test_the_time_ratio_is_wall_time_over_audio_time_without_the_first_render(ba
     monkeypatch.setattr("lofi_engine.measuring.render.time.perf_counter", lambda: clock[0])
     assert render_time_ratio(backend, PROBES[0], steps=3, duration_sec=2) == 1.5
     assert taken == [(1, 1), (2, 3)]
+
+
+def test_latents_sound_as_the_runtime_would_have_played_them(graphs, backend):
+    latents = final_latents(backend, PROBES[:2], steps=2, duration_sec=2)
+    decoded = sounds(graphs, make_release().pipeline, latents, duration_sec=2)
+    for probe, found in zip(PROBES[:2], decoded, strict=True):
+        request = Request(prompt=probe.prompt, duration_sec=2, seed=probe.seed, inference_steps=2)
+        played = backend.generate(request, lambda *_: None).samples
+        assert found.shape == (2, 96_000)
+        assert np.array_equal(found, played)
+
+
+def test_every_probe_is_told_once_it_is_done(backend):
+    told = []
+    final_latents(backend, PROBES[:2], steps=1, duration_sec=1, on_probe=told.append)
+    assert told == [1, 2]
+
+
+def test_a_probe_s_clip_is_called_by_its_seed_and_style():
+    assert Probe("lofi", 7, "CORE-01").name == "0007-core-01"
+    assert Probe("lofi", 12).name == "0012"
 
 
 def test_a_folder_that_lacks_a_graph_is_an_error_that_names_it(graphs, tmp_path):

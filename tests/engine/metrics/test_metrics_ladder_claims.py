@@ -18,7 +18,10 @@ from lofi_engine.metrics.ladder.table import false_claims
 from lofi_engine.metrics.registry import MetricOptions, make_metrics
 from tests.support.programs import require
 
-_FEWER_LEVELS = {name: replace(one, levels=one.levels[-2:]) for name, one in DEGRADATIONS.items()}
+_FEWER_LEVELS = {
+    name: replace(one, levels=(one.levels[-3], one.levels[-1]))
+    for name, one in DEGRADATIONS.items()
+}
 _SOUND = frozenset(DEGRADATIONS) - {"tempo"}
 _PAGE = Path(__file__).parents[3] / "docs" / "metrics-ladder.md"
 

@@ -52,6 +52,70 @@ def test_the_card_says_how_many_seeds_stand_behind_the_distance():
     assert "mean of 2 seeds at equal prompts and noise" in model_card(make_release())
 
 
+FLOAT32_FAD = {
+    "value": 1.2,
+    "interval": {"low": 1.0, "high": 1.4, "confidence": 0.95, "resamples": 200, "drawn": "clips"},
+    "n": 950,
+    "counted": "windows",
+    "against": "the held-out tracks",
+    "reference_hash": "0123456789ab",
+    "embedding": "lofi-sound-v1",
+    "details": {
+        "window_sec": 3.0, "hop_sec": 1.5, "clips": 50, "reference_windows": 1500,
+        "reference_clips": 40,
+    },
+}  # fmt: skip
+FLOAT32_CLAP = {
+    **FLOAT32_FAD,
+    "value": 0.31,
+    "n": 50,
+    "counted": "clips",
+    "embedding": "clap:me/clap@1a2b3c4d",
+    "details": {"window_sec": 10.0, "hop_sec": 5.0},
+}
+
+
+def heard(**metrics):
+    """What measure found of a variant that was listened to."""
+    measure = make_measure()
+    for metric, (value, float32, relative, interval) in metrics.items():
+        change = {"relative": relative, "relative_interval": interval}
+        measure["quality"][metric] = {**float32, "value": value, "float32": float32}
+        measure["quality"][metric]["change"] = change
+    return measure
+
+
+def test_what_was_heard_has_a_column_with_its_change_and_a_line_on_what_it_rests_on():
+    measure = heard(
+        fad=(1.23, FLOAT32_FAD, 0.025, [-0.01, 0.06]),
+        clap=(0.3, FLOAT32_CLAP, -0.0323, [-0.05, -0.01]),
+    )
+    card = model_card(make_release(measures={"fp16": measure, "int8": measure}))
+    (first, _second) = rows(card, "Variants")
+    assert first[4:6] == ["1.23 (+2.5 %, -1 to +6 %)", "0.3 (-3.2 %, -5 to -1 %)"]
+    for words in (
+        "| FAD (change from float32) | CLAP score (change from float32) |",
+        "in `lofi-sound-v1`, of 950 windows (of 3 s, one every 1.5 s; 50 clips) against the "
+        "held-out tracks (1500 windows, 40 tracks, hash `0123456789ab`)",
+        "float32's is 1.2 (95 % interval 1 to 1.4)",
+        "by `clap:me/clap@1a2b3c4d`, mean of 50 clips (windows of 10 s, one every 5 s)",
+        "by paired bootstrap over clips, 200 draws",
+    ):
+        assert words in card
+
+
+def test_a_change_from_nothing_is_no_share():
+    measure = heard(fad=(0.1, {**FLOAT32_FAD, "value": 0.0}, None, None))
+    card = model_card(make_release(measures={"fp16": measure, "int8": measure}))
+    assert rows(card, "Variants")[0][4] == "0.1"
+
+
+def test_what_was_not_heard_is_not_spoken_of():
+    card = model_card(make_release())
+    assert "FAD" not in card
+    assert "CLAP" not in card
+
+
 def test_the_example_names_a_bundle_there_is():
     release = make_release(records={"int4": make_record("int4")}, measures={"int4": make_measure()})
     assert "--bundle lofi-small-int4 " in model_card(release)

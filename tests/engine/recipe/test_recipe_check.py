@@ -62,10 +62,11 @@ SYNTH = "- synth: {tracks: 4}"
         ("publish:", "measure: {max_distance: {int8: 0.1, int9: 0.2}}\npublish:", "16:37: measure.max_distance.int9: no variant has this name; did you mean 'int8'?"),
         ("publish:", "measure: {clap: {max_drop: {all: 0.2}}}\npublish:", "16:29: measure.clap.max_drop.all: no variant has this name; variants: fp16, int8"),
         ("publish:", "measure: {fad: {max_increase: {fp16: 0.2}}}\npublish:", None),
-        ("publish:", "measure: {fad: {embedding: hf:x, max_increase: {fp16: 0.2}}}\npublish:", "16:27: measure.fad.embedding: 'hf:x' is not a place on the Hub; write hf:owner/name"),
-        ("publish:", "measure: {fad: {embedding: 'https://a.b/c', max_increase: {fp16: 0.2}}}\npublish:", "16:27: measure.fad.embedding: 'https://a.b/c' is an address; write hf:owner/name, or a folder"),
-        ("publish:", "measure: {fad: {embedding: lofi-sound-v2, max_increase: {fp16: 0.2}}}\npublish:", "16:27: measure.fad.embedding: 'lofi-sound-v2' does not exist (lofi-sound-v1); did you mean 'lofi-sound-v1'?"),
-        ("publish:", "measure: {clap: {model: ~/clap, max_drop: {fp16: 0.2}}}\npublish:", "16:24: measure.clap.model: '~/clap' means nothing"),
+        ("publish:", "measure: {fad: {embedding: hf:x, max_increase: {fp16: 0.2}}}\npublish:", "16:28: measure.fad.embedding: 'hf:x' is not a place on the Hub; write hf:owner/name"),
+        ("publish:", "measure: {fad: {embedding: 'https://a.b/c', max_increase: {fp16: 0.2}}}\npublish:", "16:28: measure.fad.embedding: 'https://a.b/c' is an address; write hf:owner/name, or a folder"),
+        ("publish:", "measure: {fad: {embedding: lofi-sound-v2, max_increase: {fp16: 0.2}}}\npublish:", "16:28: measure.fad.embedding: 'lofi-sound-v2' does not exist (lofi-sound-v1); did you mean 'lofi-sound-v1'?"),
+        ("publish:", "measure: {clap: {model: hf:a/b@1.0, max_drop: {fp16: 0.2}}}\npublish:", None),
+        ("publish:", "measure: {clap: {model: ~/clap, max_drop: {fp16: 0.2}}}\npublish:", "16:25: measure.clap.model: '~/clap': '~' and '$' mean nothing in a recipe; write the path out"),
     ],
 )  # fmt: skip
 def test_keys_that_contradict_each_other_are_named(old, new, line):

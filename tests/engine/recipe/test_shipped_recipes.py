@@ -49,7 +49,7 @@ def test_the_starter_needs_nothing_that_is_not_here():
     assert all(source.synth for source in recipe.dataset.sources)
     assert not recipe.publish.to.startswith("hf:")
     assert set(recipe.variants) == {"fp16", "int8", "int4"}
-    assert (recipe.measure.fad, recipe.measure.clap) == (None, None)
+    assert (recipe.measure.fad.embedding, recipe.measure.clap) == ("lofi-sound-v1", None)
 
 
 def test_v1_is_the_specifications_recipe():

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import Lora
+from lofi_engine.training.adapter_targets import ending
 from lofi_engine.training.adapters import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -26,6 +27,7 @@ from lofi_engine.training.adapters import (
     set_adapter_weights,
 )
 from lofi_engine.training.encoded import stack_conditioning
+from lofi_engine.training.held import hold_base
 from tests.support.tiny_training import LORA, features, tiny_base
 
 FACTS = {"base": "builtin:tiny@1", "recipe": "small", "step": "2"}
@@ -134,20 +136,49 @@ def test_the_norm_is_that_of_every_lora_b_together():
     assert adapter_norm(weights) == 5.0
 
 
-def test_a_target_that_names_no_module_is_refused():
+def test_a_target_that_names_no_module_is_refused_with_those_that_are_there():
     with pytest.raises(StageError) as caught:
         add_adapter(tiny_base().transformer, replace(LORA, targets=("to_q", "to_qq")), 3)
-    assert str(caught.value) == (
-        "lora.targets: 'to_qq' names no module of this base - "
-        "see the recipe reference for the modules that take adapters"
-    )
+    said, _, hint = str(caught.value).partition(" - ")
+    assert said == "lora.targets: 'to_qq' names no module of this base; did you mean 'to_q'?"
+    assert hint.startswith("modules that take adapters: add_k_proj, add_q_proj, ")
+    assert {"to_q", "to_out.0", "speaker_embedder", "linear_q"} <= set(hint.split(", "))
     with pytest.raises(StageError, match="'o_q' names no module"):
         add_adapter(tiny_base().transformer, replace(LORA, targets=("o_q",)), 3)
 
 
 def test_a_target_that_takes_no_adapter_is_refused_by_its_kind():
-    with pytest.raises(StageError, match=r"'attn' names a .*, which takes no adapter"):
+    with pytest.raises(StageError, match=r"'attn' names a .*, which takes no adapter - modules"):
         add_adapter(tiny_base().transformer, replace(LORA, targets=("attn",)), 3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "4bit"])
+def test_a_rank_larger_than_a_layer_is_refused_with_the_layer_and_its_size(precision):
+    transformer = tiny_base().transformer
+    if precision == "4bit":
+        pytest.importorskip("bitsandbytes")
+        transformer = hold_base(transformer.requires_grad_(False), precision)
+    lora = replace(LORA, r=33, targets=("to_q", "linear_q"))
+    with pytest.raises(StageError) as caught:
+        add_adapter(transformer, lora, 3)
+    assert str(caught.value) == (
+        "lora.r: 33 is larger than lyric_encoder.encoders.0.self_attn.linear_q of this base, which "
+        "has 32 inputs and 32 outputs - use at most 32, or leave 'linear_q' out of lora.targets"
+    )
+    add_adapter(transformer, replace(lora, r=32), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("transformer_blocks.0.attn.to_out.0", "to_out.0"),
+        ("projectors.1.4", "projectors.1.4"),
+        ("speaker_embedder", "speaker_embedder"),
+        ("lyric_encoder.encoders.0.self_attn.linear_q", "linear_q"),
+    ],
+)
+def test_a_module_is_listed_by_the_end_that_a_target_writes(name, end):
+    assert ending(name) == end
 
 
 ATTENTIONS = "base_model.model.transformer_blocks.{0-3}.{attn,cross_attn}"
@@ -241,54 +272,27 @@ def test_a_saved_adapter_is_read_back(tmp_path):
     assert all(torch.equal(found[name], weights[name]) for name in weights)
 
 
-def test_peft_loads_the_folder_and_answers_alike(tmp_path):
-    from peft import PeftModel
-
-    base, _model, weights = filled(replace(LORA, alpha=6.5))
-    save_adapter(tmp_path, weights, replace(LORA, alpha=6.5), FACTS)
-    other = tiny_base()
-    assert not torch.allclose(answer(other), answer(base), atol=1e-3)
-    loaded = PeftModel.from_pretrained(other.transformer, tmp_path)
-    assert torch.equal(answer(other), answer(base))
-    assert loaded.peft_config["default"].use_rslora is True
-    assert loaded.peft_config["default"].lora_alpha == 6.5
-
-
-def test_diffusers_loads_the_other_form_as_ace_step_does(tmp_path):
-    # ACE-Step's pipeline calls load_lora_adapter with the file's path and prefix=None, then sets
-    # the weight its user gave, 1 unless said otherwise. No alpha is read on that way.
-    from diffusers.loaders.peft import PeftAdapterMixin
-    from diffusers.utils import set_weights_and_activate_adapters
-
-    base, _model, weights = filled()
-    save_for_ace_step(tmp_path, weights, LORA, FACTS)
-    other = tiny_base()
-    kind = type(other.transformer)
-    other.transformer.__class__ = type("Loading", (kind, PeftAdapterMixin), {})
-    path = str(tmp_path / DIFFUSERS_WEIGHTS)
-    other.transformer.load_lora_adapter(path, adapter_name="ours", prefix=None)
-    set_weights_and_activate_adapters(other.transformer, ["ours"], [1.0])
-    torch.testing.assert_close(answer(other), answer(base), rtol=1e-5, atol=1e-5)
+def test_dora_starts_as_the_base_and_learns_a_magnitude_for_every_output():
+    base = tiny_base()
+    before = answer(base)
+    model = add_adapter(base.transformer, replace(LORA, dora=True), 3)
+    torch.testing.assert_close(answer(base), before, rtol=1e-5, atol=1e-6)
+    weights = adapter_weights(model)
+    magnitudes = {name: part for name, part in weights.items() if "magnitude" in name}
+    assert len(magnitudes) == len(weights) // 3 == 32
+    name, magnitude = next(iter(magnitudes.items()))
+    module = name.removeprefix("base_model.model.").removesuffix(".lora_magnitude_vector")
+    own = tiny_base().transformer.get_submodule(module).weight
+    torch.testing.assert_close(magnitude, own.norm(dim=1))
+    trained = [name for name, part in model.named_parameters() if part.requires_grad]
+    assert sum("magnitude" in name for name in trained) == 32
 
 
-def test_the_diffusers_form_names_modules_and_says_what_was_trained(tmp_path):
-    _base, _model, weights = filled()
-    save_for_ace_step(tmp_path, weights, LORA, FACTS)
-    found = load_file(tmp_path / DIFFUSERS_WEIGHTS)
-    names = {name for name, _module in tiny_base().transformer.named_modules()}
-    assert len(found) == len(weights)
-    for name in found:
-        module, end = name.split(".lora_")
-        assert module in names
-        assert end in ("A.weight", "B.weight")
-    with safe_open(tmp_path / DIFFUSERS_WEIGHTS, "pt") as file:
-        metadata = file.metadata()
-    assert metadata.items() >= FACTS.items()
-    stated = {name: metadata[name] for name in ("rank", "alpha", "rslora", "scale")}
-    assert stated == {"rank": "4", "alpha": "8.0", "rslora": "true", "scale": "4.0"}
-    config = json.loads(metadata["lora_adapter_metadata"])
-    assert (config["r"], config["lora_alpha"], config["use_rslora"]) == (4, 4, False)
-    assert config["base_model_name_or_path"] == "builtin:tiny@1"
+def test_an_adapter_without_magnitudes_is_refused_where_dora_is_asked_for():
+    _base, _model, plain = filled()
+    _other, model, _weights = filled(replace(LORA, dora=True))
+    with pytest.raises(StageError, match=r"32 missing: .*lora_magnitude_vector \(32\)"):
+        set_adapter_weights(model, plain)
 
 
 def test_equal_adapters_are_equal_files(tmp_path):
