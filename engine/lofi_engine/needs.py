@@ -17,6 +17,7 @@ from lofi_engine.errors import NeedsError, StageError
 from lofi_engine.measuring.foresight import missing_for_gates
 from lofi_engine.quantization.rules import check_variant
 from lofi_engine.recipe.model import Recipe
+from lofi_engine.training.ssl_features import KINDS, find_ssl_model
 from lofi_runtime.bundle import REQUIRED_FILES
 from lofi_runtime.version import VERSION
 
@@ -59,6 +60,7 @@ def _missing(recipe: Recipe) -> Iterator[str]:
         yield from _missing_hardware(recipe)
     yield from _missing_token(recipe)
     yield from missing_for_gates(recipe)
+    yield from _missing_ssl_models(recipe)
     yield from _not_built(recipe)
 
 
@@ -117,6 +119,15 @@ def _in_hub_cache(repository: str, revision: str) -> bool:
     except (LocalEntryNotFoundError, OSError):
         return False
     return True
+
+
+def _missing_ssl_models(recipe: Recipe) -> Iterator[str]:
+    ssl = recipe.training.ssl
+    for name in KINDS if ssl else ():
+        try:
+            find_ssl_model(name, getattr(ssl, name), recipe.home)
+        except StageError as error:
+            yield str(error)
 
 
 def _missing_tracks(recipe: Recipe) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Shrinks a recipe until it runs end to end in minutes on any machine.
 
-A rehearsal keeps the recipe's shape (LoRA rank and targets, precision, variants and their
-methods and budgets) and replaces what is large or absent: base, tracks, step counts. It proves
+A rehearsal keeps the recipe's shape (LoRA targets, precision, variants and their methods and
+budgets) and replaces what is large or absent: base, rank, tracks, step counts. It proves
 that a week of training will not fail at its last stage; it says nothing of quality.
 """
 
@@ -19,7 +19,7 @@ from lofi_engine.measuring.windowing import (
     track_windows,
     windowing_of,
 )
-from lofi_engine.metrics.registry import SOUND_EMBEDDING
+from lofi_engine.metrics.shelf import SOUND_EMBEDDING
 from lofi_engine.quantization.methods import BUILT_METHODS
 from lofi_engine.recipe.model import (
     Base,
@@ -27,6 +27,7 @@ from lofi_engine.recipe.model import (
     Dataset,
     FadGate,
     Gate,
+    Lora,
     Measure,
     Recipe,
     Source,
@@ -42,6 +43,8 @@ SEEDS = 2
 SEEDS_FOR_FAD = 4
 """The fewest whose pieces give the windows that a projection needs."""
 DURATION_SEC = 5.0
+RANK = 16
+"""No layer of the small base has room for a rank of 256."""
 
 
 def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
@@ -52,6 +55,7 @@ def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
         recipe,
         name=f"{recipe.name[:50]}-rehearsal",
         base=Base(recipe.base.family, BASE, "main", None),
+        lora=_lora(recipe.lora),
         dataset=_dataset(recipe.dataset, measure),
         training=_training(recipe.training),
         calibration=Calibration(min(4, recipe.calibration.prompts)),
@@ -76,6 +80,14 @@ def _dataset(dataset: Dataset, measure: Measure) -> Dataset:
     )
 
 
+def _lora(lora: Lora) -> Lora:
+    """Lower the rank and keep the scale."""
+    if lora.r <= RANK:
+        return lora
+    ratio = RANK / lora.r
+    return replace(lora, r=RANK, alpha=lora.alpha * (math.sqrt(ratio) if lora.rslora else ratio))
+
+
 def _training(training: Training) -> Training:
     steps = min(STEPS, training.steps)
     return replace(
@@ -85,6 +97,9 @@ def _training(training: Training) -> Training:
         accumulate=min(2, training.accumulate),
         warmup_steps=min(1, training.warmup_steps),
         window_sec=min(5.0, training.window_sec),
+        ssl=None,  # the small base's projectors fit no published model
+        processes=1,
+        early_stop=None,
         checkpoint_every=max(1, steps // 2),
         sample_every=max(1, steps // 2),
     )
@@ -135,10 +150,16 @@ def _differences(recipe: Recipe, changed: Recipe) -> tuple[str, ...]:
         "a rehearsal: small, on an untrained base; it says nothing of quality",
         f"base: {changed.base.model} in place of {recipe.base.model}",
         f"dataset: {TRACKS} synthesised tracks in place of the recipe's sources",
+        f"lora.r: {changed.lora.r} in place of {recipe.lora.r}, at the same scale",
         f"training.steps: {changed.training.steps} in place of {recipe.training.steps}",
         f"measure: {changed.measure.seeds} seeds, figures reported but not gated",
         f"publish.to: {changed.publish.to} in place of {recipe.publish.to}",
     ]
+    for key in ("ssl", "early_stop"):
+        if getattr(recipe.training, key) is not None:
+            lines.append(f"training.{key}: left out")
+    if recipe.training.processes > 1:
+        lines.append(f"training.processes: 1 in place of {recipe.training.processes}")
     lines += [
         f"variants.{name}.method: {changed.variants[name].method} in place of {variant.method}, "
         "which is not built yet"

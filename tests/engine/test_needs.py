@@ -11,6 +11,7 @@ from lofi_engine.recipe.load import load_recipe
 from lofi_runtime.shared_data import shared_folder
 from tests.support.finished_run import lofi_recipe
 from tests.support.recipes import make_recipe
+from tests.support.tiny_ssl_models import save_tiny_mert, save_tiny_mhubert
 
 
 def test_the_starter_recipe_needs_nothing():
@@ -54,6 +55,23 @@ def test_gates_that_cannot_be_measured_are_refused_before_anything_runs(tmp_path
     said = str(caught.value)
     assert "recipe.yaml: measure.fad: 10 pieces of 5 s give 20 windows of 3 s" in said
     assert "recipe.yaml: measure.clap.model: laion/clap-htsat-unfused is not in the Hub" in said
+
+
+def test_audio_models_that_are_missing_are_listed_with_the_command_that_fetches_them(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    ssl = {"mert": "hf:m-a-p/MERT-v1-330M", "mhubert": "models/mhubert"}
+    recipe = make_recipe(tmp_path, training={"ssl": ssl})
+    with pytest.raises(NeedsError) as caught:
+        check_needs(recipe)
+    mert, mhubert = caught.value.problems
+    assert mert.startswith("recipe.yaml: training.ssl.mert: m-a-p/MERT-v1-330M is not in the Hub")
+    assert mert.endswith("fetch it with: hf download m-a-p/MERT-v1-330M")
+    assert mhubert.startswith("recipe.yaml: training.ssl.mhubert: the folder ")
+    save_tiny_mhubert(tmp_path / "models" / "mhubert")
+    save_tiny_mert(tmp_path / "models" / "mert")
+    check_needs(make_recipe(tmp_path, training={"ssl": {**ssl, "mert": "models/mert"}}))
 
 
 def test_a_machine_without_gpu_memory_or_disk_hears_all_three(tmp_path, monkeypatch):

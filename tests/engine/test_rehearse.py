@@ -9,6 +9,7 @@ from lofi_engine.needs import check_needs
 from lofi_engine.recipe.load import load_recipe
 from lofi_engine.recipe.model import FadGate
 from lofi_engine.rehearse import rehearsal
+from lofi_engine.training.adapters import scale_of
 from lofi_runtime.shared_data import shared_folder
 from tests.support.finished_run import lofi_recipe
 
@@ -17,10 +18,11 @@ def full():
     return load_recipe(shared_folder("recipes") / "v1.yaml")
 
 
-def test_a_rehearsal_keeps_the_adapter_and_the_variants_and_needs_nothing():
+def test_a_rehearsal_keeps_the_adapter_s_targets_and_scale_and_the_variants_and_needs_nothing():
     recipe = full()
     changed, _said = rehearsal(recipe)
-    assert changed.lora == recipe.lora
+    assert (changed.lora.targets, changed.lora.rslora) == (recipe.lora.targets, recipe.lora.rslora)
+    assert scale_of(changed.lora) == scale_of(recipe.lora) == 2.0
     assert list(changed.variants) == list(recipe.variants)
     assert changed.training.precision == recipe.training.precision
     assert changed.name != recipe.name
@@ -31,6 +33,7 @@ def test_a_rehearsal_says_everything_it_replaces():
     recipe = full()
     said = "\n".join(rehearsal(recipe)[1])
     assert "base: builtin:tiny in place of hf:ACE-Step/ACE-Step-v1-3.5B" in said
+    assert "lora.r: 16 in place of 256, at the same scale" in said
     assert "training.steps: 6 in place of 100000" in said
     assert "dataset.holdout_share: 0.25 in place of 0.1, for fad" in said
     assert "measure.fad: by lofi-sound-v1, projected to the few dimensions" in said

@@ -122,16 +122,17 @@ def adapter_export(
     Each file carries rank, alpha, base and revision, the recipe's text and hash, and a summary of
     the data ledger.
     """
+    from lofi_engine.models.loading import base_of
     from lofi_engine.publishing.facts import absolute_paths, ledger_sums
     from lofi_engine.recipe.load import load_recipe
-    from lofi_engine.training.adapter_release import release_facts, write_release
+    from lofi_engine.training.adapter_release import origin_of, release_facts, write_release
 
     recipe = load_recipe(path, overrides or ())
     chosen, curated = _finished(path, recipe, ("select", "curate"))
     for found in absolute_paths(recipe.text):
         _say(f"the recipe's text, which goes into the files, names {found}")
-    revision = chosen.content["settings"]["base"]["revision"]
-    facts = release_facts(recipe, ledger_sums(curated.folder), revision)
+    ledger = ledger_sums(curated.folder)
+    facts = release_facts(origin_of(recipe), ledger, base_of(recipe).revision)
     place = write_release(chosen.folder / "adapter", facts, out)
     sys.stdout.write(f"{place}\n")
     return 0

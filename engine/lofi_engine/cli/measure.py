@@ -6,8 +6,9 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lofi_engine.cli import measure_tables as tables
@@ -24,6 +25,7 @@ from lofi_engine.metrics.protocol import Metric, Report
 from lofi_engine.metrics.registry import METRIC_NAMES, MetricOptions, make_metrics, metric_facts
 from lofi_engine.metrics.remembered import RememberedEmbedding
 from lofi_engine.metrics.scoring import PAIRS_IF_ANY, Score, Sets, score
+from lofi_engine.metrics.shelf import Shelf
 
 ROLES = ("judged", "against", "reference")
 
@@ -61,7 +63,7 @@ def run_measure(wanted: Wanted) -> int:
     """Measure, print the table or JSON, and write the page where one is asked for.
 
     Returns:
-        0; 1 where a metric refused or none could run.
+        0; 1 where a metric refused, none could run, or a figure is below its metric's own bound.
 
     Raises:
         MetricError: no such metric or folder, files that cannot be decoded, several formats
@@ -75,11 +77,17 @@ def run_measure(wanted: Wanted) -> int:
         check_place(wanted.page, [folder.path for folder in folders])
     with _sink() as sink:
         measured, converted = _read(folders, wanted.convert, sink)
-        embedding = RememberedEmbedding(lambda: registry.make_embedding(wanted.options.embedding))
+        shelf = Shelf()
+        embedding = RememberedEmbedding(lambda: shelf.embedding(wanted.options.embedding))
         left_out = {} if names else _left_out(measured, wanted.options, embedding)
         chosen = names or [name for name in METRIC_NAMES if name not in left_out]
         sets = Sets(*(one.folder for one in measured))
-        scores = [_score(name, sets, wanted.options, embedding, sink) for name in chosen]
+
+        def make(name: str) -> Metric:
+            given = embedding if name in registry.EMBEDDED else None
+            return make_metrics([name], wanted.options, given, shelf)[0]
+
+        scores = [_score(name, partial(make, name), sets, sink) for name in chosen]
         document = as_document(
             measured, scores, left_out, seed=wanted.options.seed, converted=converted
         )
@@ -94,7 +102,7 @@ def run_measure(wanted: Wanted) -> int:
     _print(document, measured, scores, left_out, as_json=wanted.as_json)
     if page is not None:
         (sys.stderr if wanted.as_json else sys.stdout).write(f"{one_line(str(page))}\n")
-    return _finish(scores, left_out)
+    return _finish(scores)
 
 
 def _folders(wanted: Wanted) -> list[ClipFolder]:
@@ -174,16 +182,9 @@ def _left_out(
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def _score(
-    name: str, sets: Sets, options: MetricOptions, embedding: RememberedEmbedding, sink: EventSink
-) -> Score:
+def _score(name: str, make: Callable[[], Metric], sets: Sets, sink: EventSink) -> Score:
     started = time.monotonic()
     sink(Event(name, 0, 0, "clips", kind="begin"))
-
-    def make() -> Metric:
-        given = embedding if name in registry.EMBEDDED else None
-        return make_metrics([name], options, given)[0]
-
     found = score(name, make, sets, _reporter(name, sink))
     if found.refused:
         sink(Event(name, 0, 0, "clips", kind="failed"))
@@ -225,14 +226,20 @@ def _print(
         sys.stdout.write(f"{line}\n")
 
 
-def _finish(scores: Sequence[Score], left_out: Mapping[str, str]) -> int:
-    for one in scores:
-        if one.refused:
-            sys.stderr.write(f"lofi-recipe: {one_line(_named(one))}\n")
+def _finish(scores: Sequence[Score]) -> int:
+    problems = [_named(one) for one in scores if one.refused]
+    problems += [
+        f"{figure.metric}: {figure.judged}: {figure.text or 'failed'}"
+        for one in scores
+        for figure in one.failed
+    ]
     if not scores:
-        reasons = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
-        sys.stderr.write(f"lofi-recipe: no metric can run with what is given: {reasons}\n")
-    return 1 if not scores or any(one.refused for one in scores) else 0
+        problems.append(
+            "no metric can run with what is given - what each one lacks stands under left out"
+        )
+    for problem in problems:
+        sys.stderr.write(f"lofi-recipe: {one_line(problem)}\n")
+    return 1 if problems else 0
 
 
 def _named(refusal: Score) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lofi_engine.cli.columns import in_columns, one_line
-from lofi_engine.metrics.choice import is_installed
+from lofi_engine.metrics.checks import plural
 from lofi_engine.metrics.document import Measured, verdict
+from lofi_engine.metrics.extras import how_to_install, is_installed
 from lofi_engine.metrics.figures import Difference, Figure, Interval
 from lofi_engine.metrics.protocol import Needs
 from lofi_engine.metrics.registry import MODEL_OPTIONS, MetricFacts
@@ -41,7 +42,7 @@ def needs_words(name: str, needs: Needs) -> Iterator[str]:
         yield f"{needs.model} (--{MODEL_OPTIONS[name]})"
     if needs.extra:
         installed = " (installed)" if is_installed(needs.extra) else ""
-        yield f"pip install 'lofi-recipe[{needs.extra}]'{installed}"
+        yield f"{how_to_install(needs.extra)}{installed}"
 
 
 def result_lines(
@@ -76,7 +77,7 @@ def _set_row(one: Measured) -> tuple[str, ...]:
     return (
         one.role,
         one.folder.label,
-        f"{len(one.folder.names)} clips",
+        plural(len(one.folder.names), "clip"),
         f"{one.duration_sec:.0f} s",
         f"{one.format}{converted}",
         f"hash {one.folder.content_hash()}",
@@ -88,7 +89,7 @@ def _figure_row(figure: Figure) -> tuple[str, ...]:
         figure.metric,
         quantity(figure.value, figure.unit),
         interval_words(figure.interval),
-        figure.better,
+        "FAILED" if figure.has_failed else figure.better,
         f"{figure.n} {figure.counted}",
         figure.judged,
         f"{figure.against} ({figure.reference_hash})" if figure.against else "",
@@ -106,10 +107,16 @@ def _difference_row(difference: Difference) -> tuple[str, ...]:
         "" if difference.relative is None else f"{difference.relative:+.1%}",
         interval_words(difference.interval),
         f"{difference.n} pairs",
-        verdict(difference),
+        _verdict(difference),
         f"{first.against} ({first.reference_hash})" if first.against else "",
         first.embedding,
     )
+
+
+def _verdict(difference: Difference) -> str:
+    failed = {"judged": difference.first.has_failed, "other": difference.second.has_failed}
+    words = (f"{name} FAILED" for name, has_failed in failed.items() if has_failed)
+    return ", ".join((verdict(difference), *words))
 
 
 def quantity(value: float, unit: str) -> str:

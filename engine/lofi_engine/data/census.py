@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lofi_engine.audio.quiet import quiet_stderr
 from lofi_engine.data.ledger import Entry
 from lofi_engine.data.license import SYNTHESISED, judge
 from lofi_engine.data.license_names import tidy_license
@@ -185,26 +185,8 @@ def _duration_sec(path: Path) -> float | None:
     import soundfile
 
     try:
-        with _quiet():
+        with quiet_stderr():
             found = soundfile.info(os.fsencode(path))
     except (soundfile.SoundFileError, OSError, ValueError):
         return None
     return float(found.frames / found.samplerate) if found.samplerate else None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep mpg123's doubts about broken MP3s, which it writes to stderr, from the terminal."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no stderr to keep clean
-        yield
-        return
-    silent = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silent, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(silent)
-        os.close(kept)

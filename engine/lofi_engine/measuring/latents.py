@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.measuring.distance import latent_distance, summarise
 from lofi_engine.measuring.records import rounded
 from lofi_engine.metrics.bootstrap import FEWEST_DRAWN, mean_interval
-from lofi_engine.metrics.latents import latent_cosine, latent_snr_db
+from lofi_engine.metrics.latents import COSINES, SNRS_DB, latent_cosine, latent_snr_db
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,20 +41,20 @@ def latent_quality(latents: Sequence[Latents], reference: Sequence[Latents]) -> 
     pairs = list(zip(latents, reference, strict=True))
     distances = [latent_distance(*pair) for pair in pairs]
     return {
-        "latent_distance": {**summarise(distances), **_sureness(distances)},
-        "latent_cosine": _summary([latent_cosine(*pair) for pair in pairs]),
-        "latent_snr": {"unit": "dB", **_summary([latent_snr_db(*pair) for pair in pairs])},
+        "latent_distance": {**summarise(distances), **_sureness(distances, (0.0, math.inf))},
+        "latent_cosine": _summary([latent_cosine(*pair) for pair in pairs], COSINES),
+        "latent_snr": {"unit": "dB", **_summary([latent_snr_db(*pair) for pair in pairs], SNRS_DB)},
     }
 
 
-def _summary(values: Sequence[float]) -> dict[str, Any]:
+def _summary(values: Sequence[float], span: tuple[float, float]) -> dict[str, Any]:
     """Sum up values of which more is better."""
     found = {"mean": sum(values) / len(values), "min": min(values), "each": list(values)}
-    return {**rounded(found), **_sureness(values)}
+    return {**rounded(found), **_sureness(values, span)}
 
 
-def _sureness(values: Sequence[float]) -> dict[str, Any]:
-    interval = mean_interval(values) if len(values) >= FEWEST_DRAWN else None
+def _sureness(values: Sequence[float], span: tuple[float, float]) -> dict[str, Any]:
+    interval = mean_interval(values, span=span) if len(values) >= FEWEST_DRAWN else None
     return {
         "n": len(values),
         "counted": "pairs",

@@ -106,11 +106,9 @@ def open_listening(
     try:
         if fad is not None and tracks is not None:
             check_tracks(tracks, fad.embedding, home, project=fad.project)
-        made = {
-            name: make_metrics([name], options)[0]
-            for name, gate in (("fad", fad), ("clap", clap))
-            if gate is not None
-        }
+        gates = {"fad": fad, "clap": clap}
+        names = [name for name, gate in gates.items() if gate is not None]
+        made = dict(zip(names, make_metrics(names, options), strict=True))
     except MetricError as error:
         raise StageError(f"measure: {error.message}", hint=error.hint) from error
     return Listening(made.get("fad"), made.get("clap"), tracks)

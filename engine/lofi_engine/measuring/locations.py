@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lofi_engine.metrics.registry import SOUND_EMBEDDING
+from lofi_engine.metrics.shelf import SOUND_EMBEDDING
 
 HUB = "hf:"
 

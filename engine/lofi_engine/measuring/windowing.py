@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lofi_engine.metrics.fad import FEWEST_CLIPS
 from lofi_engine.metrics.projection import FEWEST_DIRECTIONS, WINDOWS_A_DIMENSION
-from lofi_engine.metrics.registry import SOUND_EMBEDDING
+from lofi_engine.metrics.shelf import SOUND_EMBEDDING
 
 FEWEST_TRACKS = FEWEST_CLIPS
 """One track is no picture of others of its kind."""

@@ -6,7 +6,6 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Mapping
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,9 @@ from lofi_engine.errors import MetricError
 from lofi_engine.metrics.checks import check_set, pair_names
 from lofi_engine.metrics.clips import Clip, ClipSet
 from lofi_engine.metrics.each_clip import value_each, value_pairs
+from lofi_engine.metrics.extras import check_installed
 from lofi_engine.metrics.figures import HIGHER, Difference, Figure
+from lofi_engine.metrics.mono import mono_at
 from lofi_engine.metrics.per_clip import compare_each, measure_each
 from lofi_engine.metrics.pretrained import FoundModel, find_model
 from lofi_engine.metrics.protocol import Needs, Report
@@ -58,16 +59,15 @@ class Aesthetics:
     """
 
     name = "aesthetics"
-    title = "audiobox aesthetics: enjoyment, usefulness, complexity, quality, about 1 to 10"
+    title = (
+        "audiobox aesthetics: enjoyment, usefulness, quality, about 1 to 10; higher is better; "
+        "and complexity"
+    )
     needs = Needs(model="an audiobox-aesthetics model", extra="aesthetics")
     sees: frozenset[str] = frozenset()
 
     def __init__(self, location: str | Path, *, home: Path | None = None, seed: int = 0) -> None:
-        if util.find_spec("audiobox_aesthetics") is None:
-            raise MetricError(
-                "aesthetics: audiobox-aesthetics is not installed",
-                hint="pip install 'lofi-recipe[aesthetics]'",
-            )
+        check_installed(self.name, self.needs.extra)
         found = find_model(location, KIND, home)
         self._model = _load(found)
         self._model_name = found.name
@@ -102,11 +102,12 @@ class Aesthetics:
         )
 
     def score(self, clip: Clip) -> dict[str, float]:
-        """Score one clip, by the axes' own names: CE, CU, PC, PQ."""
-        from lofi_runtime.pipeline.resample import resample
+        """Score one clip, by the axes' own names: CE, CU, PC, PQ.
 
-        mono = resample(clip.samples.mean(axis=0, keepdims=True), clip.sample_rate, SAMPLE_RATE)
-        windows, lengths = _windows(mono[0])
+        Raises:
+            MetricError: its channels cancel out in mono.
+        """
+        windows, lengths = _windows(mono_at(clip, SAMPLE_RATE))
         found = self._predict(windows, lengths)
         return {
             axis: mean + std * float(found[axis] @ lengths / lengths.sum())

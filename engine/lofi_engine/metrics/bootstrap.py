@@ -7,11 +7,14 @@ values, or of sums, that are there already.
 The quantiles are taken a little further out than 2.5 % and 97.5 %, as far as Student's t lies
 outside the normal distribution for as many clips ("expanded percentile interval", Hesterberg 2015,
 "What Teachers Should Know About the Bootstrap"): plain percentiles of ten clips cover less than
-they say.
+they say. Under six clips no quantile is far enough: the ends of all draws of two lie at the two
+clips themselves, and hold the truth every second time. There the draws say how much the figure
+varies, and Student's t how many such deviations to either side.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,11 +32,17 @@ if TYPE_CHECKING:
 RESAMPLES = 2000
 """Of means and other figures that cost nothing to draw again."""
 FEWEST_DRAWN = 2
+FEWEST_FOR_QUANTILES = 6
+"""Of fewer, all lie on one side of the truth more often than in one of twenty sets."""
+ENDLESS = (-math.inf, math.inf)
 _FEWEST_VALID = 0.5
 
 
 def mean_interval(
-    values: Sequence[float] | Values, seed: int = 0, resamples: int = RESAMPLES
+    values: Sequence[float] | Values,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    span: tuple[float, float] = ENDLESS,
 ) -> Interval:
     """Give the interval of the mean of one value a clip.
 
@@ -41,6 +50,7 @@ def mean_interval(
         values: one a clip.
         seed: of the draws.
         resamples: how often the clips are drawn again.
+        span: the least and the most that a value can be; the interval is cut there.
 
     Raises:
         MetricError: fewer than two values, or one is not finite.
@@ -51,7 +61,43 @@ def mean_interval(
     if not np.isfinite(found).all():
         raise MetricError("NaN or infinity among the clips' values", hint="leave the clip out")
     drawn = found[draw_clips(len(found), resamples, seed)].mean(axis=1)
-    return quantile_interval(drawn, len(found))
+    return quantile_interval(drawn, len(found), span)
+
+
+def graded_interval(
+    values: Sequence[float] | Values, span: tuple[float, float], seed: int = 0
+) -> Interval:
+    """Give the interval of the mean of marks, such as right or wrong, of which many may be equal.
+
+    Where all clips have one mark, drawing them again tells nothing. Then as large a share of others
+    as Wilson's interval of none in so many clips allows may have any mark of the span, and
+    `resamples` is 0.
+
+    Args:
+        values: one a clip.
+        span: the least and the most that a mark can be.
+        seed: of the draws.
+
+    Raises:
+        MetricError: as `mean_interval`.
+    """
+    import numpy as np
+
+    found = np.asarray(values, dtype=np.float64)
+    interval = mean_interval(found, seed, span=span)
+    if found.min() < found.max():
+        return interval
+    _, others = share_interval(0, len(found))
+    alike = (1 - others) * float(found[0])
+    return Interval(alike + others * span[0], alike + others * span[1], resamples=0)
+
+
+def share_interval(hits: int, clips: int) -> tuple[float, float]:
+    """Give the score interval of a share (Wilson 1927, "Probable inference")."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, clips).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def difference_interval(
@@ -144,17 +190,16 @@ def resampled(
     return valid
 
 
-def quantile_interval(drawn: Values, count: int) -> Interval:
+def quantile_interval(drawn: Values, count: int, span: tuple[float, float] = ENDLESS) -> Interval:
     """Give the interval between the quantiles of resampled values.
 
     Args:
         drawn: (resamples,) values of an unbiased statistic.
         count: how many clips were drawn each time; sets how far out the quantiles are.
+        span: the least and the most that the statistic can be; the interval is cut there.
     """
-    import numpy as np
-
-    low, high = np.quantile(drawn, _ends(count))
-    return Interval(float(low), float(high), len(drawn))
+    low, high = (float(drawn.mean() + reach) for reach in _reaches(drawn, count))
+    return Interval(max(low, span[0]), min(high, span[1]), len(drawn))
 
 
 def centred_interval(
@@ -172,18 +217,33 @@ def centred_interval(
         count: how many clips were drawn each time.
         floor: what the figure cannot be below; the interval is cut there.
     """
-    import numpy as np
-
-    low, high = value + np.quantile(drawn, _ends(count)) - drawn.mean()
+    low, high = (float(value + reach) for reach in _reaches(drawn, count))
     if floor is not None:
         low, high = max(low, floor), max(high, floor)
-    return Interval(float(low), float(high), len(drawn))
+    return Interval(low, high, len(drawn))
+
+
+def _reaches(drawn: Values, count: int) -> tuple[float, float]:
+    """Give how far an interval's ends are from the mean of the draws."""
+    import numpy as np
+
+    if count < FEWEST_FOR_QUANTILES:
+        reach = _deviations(count) * float(drawn.std())
+        return -reach, reach
+    low, high = np.quantile(drawn, _ends(count)) - drawn.mean()
+    return float(low), float(high)
 
 
 def _ends(count: int) -> tuple[float, float]:
     """Give the shares below the interval's ends (Hesterberg 2015, section 5.3)."""
-    from scipy.stats import norm, t
+    from scipy.stats import norm
 
-    deviations = t.ppf((1 - CONFIDENCE) / 2, count - 1) * (count / (count - 1)) ** 0.5
-    below = float(norm.cdf(deviations))
+    below = float(norm.cdf(-_deviations(count)))
     return below, 1 - below
+
+
+def _deviations(count: int) -> float:
+    """Give how many deviations of the draws an interval reaches; clips drawn again vary less."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * math.sqrt(count / (count - 1))

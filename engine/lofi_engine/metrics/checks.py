@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,11 @@ from lofi_engine.metrics.clips import Clip, ClipFacts, ClipSet
 PAIR_TOLERANCE_SEC = 0.1
 """How much longer one clip of a pair may be; the rest is cut off."""
 
+LOUDEST = 10.0
+"""No sample of sound between -1 and 1 lies above: masters over full scale stay under 2."""
+
 _NAMED = 3
-_CONVERT = "pass --convert to bring every clip to one sample rate and stereo"
+_CONVERT = "pass --convert to bring every clip to the lowest sample rate and the fewest channels"
 _AGAIN = "leave it out or make it again"
 
 
@@ -84,7 +88,8 @@ def check_clip(clip: Clip, label: str) -> None:
         label: of its set, for the error.
 
     Raises:
-        MetricError: no samples, NaN or infinity, silence, a constant offset. Silent is what has no
+        MetricError: no samples, NaN or infinity, samples that are not between -1 and 1 at all,
+            silence, a constant offset. Silent is what has no
             frame of 50 ms above -70 dBFS once each channel's mean is taken out.
     """
     import numpy as np
@@ -100,6 +105,11 @@ def check_clip(clip: Clip, label: str) -> None:
         at = int(np.flatnonzero(~np.isfinite(clip.samples).all(axis=0))[0])
         raise MetricError(
             f"{where}: NaN or infinity at {at / clip.sample_rate:.2f} s (sample {at})", hint=_AGAIN
+        )
+    if (peak := float(np.abs(clip.samples).max())) > LOUDEST:
+        raise MetricError(
+            f"{where}: peaks at {peak:.3g}, where full scale is 1",
+            hint="divide its samples by what its full scale is, such as 32768",
         )
     if frame_levels(clip.samples, clip.sample_rate).max() > SILENCE_FLOOR_DBFS:
         return
@@ -189,6 +199,15 @@ def read_pair(first: ClipSet, second: ClipSet, name: str) -> tuple[Clip, Clip]:
             hint=f"a pair may differ by {PAIR_TOLERANCE_SEC} s: generate both at one length",
         )
     return _cut(pair[0], min(lengths)), _cut(pair[1], min(lengths))
+
+
+@contextlib.contextmanager
+def labelled(label: str) -> Iterator[None]:
+    """Put a set's label before the message of a refusal, which starts with the clip's name."""
+    try:
+        yield
+    except MetricError as error:
+        raise MetricError(f"{label}: {error.message}", hint=error.hint) from error
 
 
 def listed(names: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,17 +9,16 @@ from lofi_engine.errors import MetricError
 from lofi_engine.metrics.bootstrap import FEWEST_DRAWN
 from lofi_engine.metrics.checks import listed, pair_names, plural
 from lofi_engine.metrics.expected import SHORTEST_SEC
+from lofi_engine.metrics.extras import how_to_install, is_installed
 from lofi_engine.metrics.folder import ClipFolder, Extent
 from lofi_engine.metrics.key import asked_key
 from lofi_engine.metrics.projection import FEWEST_DIRECTIONS, WINDOWS_A_DIMENSION
 from lofi_engine.metrics.protocol import Embedding, Needs
 from lofi_engine.metrics.registry import MODEL_OPTIONS, MetricFacts, MetricOptions
 from lofi_engine.metrics.scoring import are_pairs
+from lofi_engine.metrics.style_recall import check_training
 from lofi_engine.metrics.style_sets import CLIPS_A_STYLE
 from lofi_engine.metrics.tempo import asked_tempo
-
-PACKAGES = {"visqol": "visqol", "lyrics": "jiwer", "aesthetics": "audiobox_aesthetics"}
-"""What an extra installs, as it is imported."""
 
 
 def what_lacks(metric: MetricFacts, folders: Sequence[ClipFolder], options: MetricOptions) -> str:
@@ -36,6 +34,7 @@ def what_lacks(metric: MetricFacts, folders: Sequence[ClipFolder], options: Metr
         _lacks_installed(metric.name, needs, options)
         or _lacks_reference(needs, folders)
         or _lacks_facts(needs, folders if needs.reference else folders[:1])
+        or (_lacks_training(folders) if metric.name == "style-recall" else "")
     )
 
 
@@ -45,13 +44,8 @@ def _lacks_installed(name: str, needs: Needs, options: MetricOptions) -> str:
         if not getattr(options, option):
             return f"needs {needs.model}: --{option} FOLDER, or hf:owner/name"
     if needs.extra and not is_installed(needs.extra):
-        return f"is not installed: pip install 'lofi-recipe[{needs.extra}]'"
+        return f"is not installed: {how_to_install(needs.extra)}"
     return ""
-
-
-def is_installed(extra: str) -> bool:
-    """Whether what an extra installs is there."""
-    return importlib.util.find_spec(PACKAGES.get(extra, extra)) is not None
 
 
 def _lacks_reference(needs: Needs, folders: Sequence[ClipFolder]) -> str:
@@ -89,6 +83,17 @@ def _lacks_facts(needs: Needs, folders: Sequence[ClipFolder]) -> str:
                 return (
                     f"needs two styles in {folder.label} with {CLIPS_A_STYLE} clips each, or more"
                 )
+    return ""
+
+
+def _lacks_training(folders: Sequence[ClipFolder]) -> str:
+    """Say why nothing can be learned from the last folder about the styles of the others."""
+    *judged, training = folders
+    try:
+        for one in judged:
+            check_training(one, training)
+    except MetricError as error:
+        return error.message
     return ""
 
 

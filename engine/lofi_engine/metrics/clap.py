@@ -28,7 +28,7 @@ class ClapScore:
     """
 
     name = "clap"
-    title = "CLAP score: cosine of prompt and sound, -1 to 1 (higher is better)"
+    title = "CLAP score: cosine of prompt and sound, -1 to 1; higher is better"
     needs = Needs(prompts=True, model="a CLAP model")
     sees: frozenset[str] = frozenset()
 
@@ -91,6 +91,7 @@ class ClapScore:
                 "longest_prompt_tokens": embedding.longest_text,
                 "prompts_cut": sum(embedding.is_cut(prompt) for prompt in prompts),
             },
+            span=(-1.0, 1.0),
             seed=self._seed,
         )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from lofi_engine.errors import MetricError
-from lofi_engine.metrics.checks import FormatCheck, check_clip, read_pair
+from lofi_engine.metrics.checks import FormatCheck, check_clip, labelled, read_pair
 from lofi_engine.metrics.clips import Clip, ClipSet
 from lofi_engine.metrics.protocol import Report
 
@@ -34,7 +33,8 @@ def value_each(
         clip = clips.clip(name)
         check_clip(clip, clips.label)
         formats.see(clip, clips.label)
-        found[name] = _labelled(clips.label, clip, value)
+        with labelled(clips.label):
+            found[name] = value(clip)
         report(done, len(wanted), name)
     return found
 
@@ -64,13 +64,7 @@ def value_pairs(
         pair = read_pair(first, second, name)
         for values, clip, clips in zip(found, pair, (first, second), strict=True):
             formats.see(clip, clips.label)
-            values[name] = _labelled(clips.label, clip, value)
+            with labelled(clips.label):
+                values[name] = value(clip)
         report(done, len(wanted), name)
     return found
-
-
-def _labelled(label: str, clip: Clip, value: Callable[[Clip], Value]) -> Value:
-    try:
-        return value(clip)
-    except MetricError as error:
-        raise MetricError(f"{label}: {error.message}", hint=error.hint) from error

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.checks import FormatCheck, SoundFormat, check_clip, check_set
+from lofi_engine.metrics.checks import (
+    FormatCheck,
+    SoundFormat,
+    check_clip,
+    check_set,
+    labelled,
+)
 from lofi_engine.metrics.clips import Clip, ClipSet
 from lofi_engine.metrics.protocol import Embedding, Report
 from lofi_engine.metrics.windows import cut_windows
@@ -56,6 +62,17 @@ class EmbeddedSet:
         """Of a vector."""
         return int(self.vectors[self.names[0]].shape[1])
 
+    def copies(self) -> tuple[str, ...]:
+        """Name the clips whose sound is that of a clip before them."""
+        seen: set[bytes] = set()
+        found = []
+        for name in self.names:
+            sound = self.vectors[name].tobytes()
+            if sound in seen:
+                found.append(name)
+            seen.add(sound)
+        return tuple(found)
+
     def stacked(self) -> Vectors:
         """Give all vectors, (windows, dimensions), clip after clip by name."""
         import numpy as np
@@ -73,7 +90,8 @@ def embed_set(clips: ClipSet, embedding: Embedding, report: Report) -> EmbeddedS
 
     Raises:
         MetricError: the set is empty, a clip has no sound or is shorter than a window, clips differ
-            in sample rate or channels, a vector is not finite, or all vectors are alike.
+            in sample rate or channels, a vector is not finite, all clips are one sound, or all
+            vectors are alike.
     """
     check_set(clips)
     formats = FormatCheck()
@@ -96,6 +114,11 @@ def embed_set(clips: ClipSet, embedding: Embedding, report: Report) -> EmbeddedS
         hop_sec=embedding.hop_sec,
         format=sound_format,
     )
+    if len(found.names) > 1 and len(found.copies()) == len(found.names) - 1:
+        raise MetricError(
+            f"{found.label}: all {len(found.names)} clips are the same sound",
+            hint="use clips that differ: copies say nothing about others of their kind",
+        )
     check_spread(found)
     return found
 
@@ -120,17 +143,15 @@ def check_spread(embedded: EmbeddedSet) -> None:
         raise MetricError(
             f"{embedded.label}: {embedded.embedding_name} gives all {len(stacked)} windows of "
             f"{len(embedded.names)} clips nearly the same vector",
-            hint="the model is collapsed, or every clip is a copy of one: use another of either",
+            hint="the model is collapsed, or the clips nearly are one: use another of either",
         )
 
 
 def _embedded(clip: Clip, label: str, embedding: Embedding) -> Vectors:
     import numpy as np
 
-    try:
+    with labelled(label):
         windows = cut_windows(clip, embedding)
-    except MetricError as error:
-        raise MetricError(f"{label}: {error.message}", hint=error.hint) from error
     vectors = np.asarray(embedding.embed(windows), dtype=np.float64)
     expected = (len(windows), embedding.dimensions)
     if vectors.shape != expected:

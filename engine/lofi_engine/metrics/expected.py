@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.checks import check_clip, check_set, pair_names, read_pair
+from lofi_engine.metrics.checks import check_clip, check_set, labelled, pair_names, read_pair
 from lofi_engine.metrics.clips import Clip, ClipSet
 from lofi_engine.metrics.protocol import Report
 
@@ -126,4 +126,5 @@ def _hear(listening: Listening[Wanted, Heard], clip: Clip, label: str) -> Heard:
             f"{listening.name}",
             hint=f"leave it out or use clips of {SHORTEST_SEC:g} s and longer",
         )
-    return listening.heard(clip)
+    with labelled(label):
+        return listening.heard(clip)

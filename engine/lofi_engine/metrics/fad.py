@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.metrics.bootstrap import centred_interval, draw_clips
-from lofi_engine.metrics.checks import FormatCheck, check_reference, check_set, pair_names
+from lofi_engine.metrics.checks import FormatCheck, check_reference, check_set, listed, pair_names
 from lofi_engine.metrics.clips import ClipSet
 from lofi_engine.metrics.embedded import EmbeddedSet, embed_set
 from lofi_engine.metrics.extrapolate import Extrapolation, Subsets, why_not
@@ -90,7 +90,7 @@ class FrechetAudioDistance:
     @property
     def title(self) -> str:
         """What it says, in one line."""
-        return f"Fréchet audio distance to the reference in {self._embedding.name}, lower is better"
+        return f"Fréchet audio distance to the reference in {self._embedding.name}; lower is better"
 
     @property
     def needs(self) -> Needs:
@@ -220,6 +220,11 @@ def _figures(held: _Held, reference: EmbeddedSet) -> tuple[Figure, ...]:
     line = held.line
     infinity = _figure(NAME_AT_INFINITY, line.intercept, held.drawn_lines, held, reference)
     details = {**held.details, "fit": line.as_details()}
+    if line.intercept < 0:
+        details["text"] = (
+            f"the line ends at {line.intercept:.3g} and is cut off at 0, the least a distance can "
+            "be: the interval says how much that can hide"
+        )
     return fad, replace(infinity, value=line.value, details=details)
 
 
@@ -256,7 +261,7 @@ def _difference(first: Figure, second: Figure, drawn: Values, clips: int) -> Dif
 
 
 def _details(judged: EmbeddedSet, reference: EmbeddedSet) -> dict[str, Any]:
-    return {
+    details = {
         "window_sec": judged.window_sec,
         "hop_sec": judged.hop_sec,
         "dimensions": judged.dimensions,
@@ -265,6 +270,13 @@ def _details(judged: EmbeddedSet, reference: EmbeddedSet) -> dict[str, Any]:
         "reference_clips": len(reference.names),
         "interval_of": "other clips against this very reference",
     }
+    if copies := judged.copies():
+        details["copies"] = list(copies)
+        details["text"] = (
+            f"{len(copies)} of {len(judged.names)} clips are copies of others: {listed(copies)}; "
+            "the interval takes them for more than they are"
+        )
+    return details
 
 
 def _times(resamples: Mapping[int, int], dimensions: int) -> int:

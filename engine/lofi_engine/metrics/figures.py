@@ -17,7 +17,8 @@ class Interval:
     Args:
         low: its lower end.
         high: its upper end.
-        resamples: how often the set was drawn again.
+        resamples: how often the set was drawn again; 0 where that tells nothing, all clips being
+            marked alike, and the ends are those of Wilson's score interval.
         drawn: what was drawn with replacement: "clips", as windows of one clip are alike.
         confidence: the share of resampled values between the ends.
     """
@@ -48,6 +49,8 @@ class Figure:
         embedding: the embedding's name, projection included; "" where none was used.
         each: the value of every clip, for metrics that have one.
         details: plain JSON values: window and hop, sizes of both sets, the fit of an extrapolation.
+            "text" says in words what the figure comes to, "failed" that it is below a bound of the
+            metric's own.
     """
 
     metric: str
@@ -63,6 +66,16 @@ class Figure:
     embedding: str = ""
     each: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it is below a bound of the metric's own, as collapsed styles are."""
+        return bool(self.details.get("failed"))
+
+    @property
+    def text(self) -> str:
+        """What it comes to in words; "" where the number says it."""
+        return str(self.details.get("text", ""))
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.audio.decode import AUDIO_SUFFIXES, DecodeError, decode
+from lofi_engine.audio.quiet import quiet_stderr
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.checks import SoundFormat
 from lofi_engine.metrics.clips import Clip, ClipFacts
 from lofi_engine.metrics.convert import to_format
-from lofi_engine.metrics.quiet import quiet_stderr
 from lofi_engine.metrics.side_files import read_facts, read_table
 from lofi_runtime.errors import ManyProblemsError
 

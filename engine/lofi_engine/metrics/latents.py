@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import MetricError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MOST_SNR_DB = 150.0
 """What latents with no or hardly any difference get: float32's own rounding is at some -150 dB."""
+
+COSINES, SNRS_DB = (-1.0, 1.0), (-math.inf, MOST_SNR_DB)
+"""The least and the most that a pair can have."""
 
 _NEEDS = Needs(reference=True, pairs=True, latents=True)
 
@@ -86,7 +90,8 @@ class LatentCosine(_LatentMetric):
     """Cosine of the latents with those of the pair, from -1 to 1; blind to their size."""
 
     name = "latent-cosine"
-    title = "cosine of every clip's latents with its pair's; higher is nearer, 1 is the same"
+    title = "cosine of every clip's latents with its pair's, 1 is the same; higher is better"
+    span = COSINES
 
     def hold(self, found: Clip, reference: Clip, label: str) -> Held:
         """Measure one pair."""
@@ -97,8 +102,9 @@ class LatentSnr(_LatentMetric):
     """Signal-to-noise ratio of the latents in dB, the pair's being the signal."""
 
     name = "latent-snr"
-    title = "signal-to-noise ratio of every clip's latents, its pair's the signal; higher is nearer"
+    title = "signal-to-noise ratio of every clip's latents, its pair's the signal; higher is better"
     unit = "dB"
+    span = SNRS_DB
 
     def hold(self, found: Clip, reference: Clip, label: str) -> Held:
         """Measure one pair."""

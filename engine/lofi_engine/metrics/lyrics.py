@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.bootstrap import RESAMPLES, draw_clips, quantile_interval
-from lofi_engine.metrics.checks import check_set, listed, pair_names, plural
+from lofi_engine.metrics.checks import check_set, labelled, listed, pair_names, plural
 from lofi_engine.metrics.clips import Clip, ClipSet
 from lofi_engine.metrics.each_clip import value_each, value_pairs
+from lofi_engine.metrics.extras import check_installed
 from lofi_engine.metrics.figures import LOWER, Difference, Figure
 from lofi_engine.metrics.lyric_words import NORMALIZATION, sung_words, words_of
+from lofi_engine.metrics.mono import folded_to_mono
 from lofi_engine.metrics.per_clip import relative_to
 from lofi_engine.metrics.protocol import Needs, Report
 from lofi_engine.metrics.recognizer import SpeechRecognizer
@@ -75,15 +77,12 @@ class LyricAlignment:
     """
 
     name = "lyrics"
-    title = "lyric alignment: word error rate of what a recogniser hears (lower is better)"
+    title = "lyric alignment: word error rate of what a recogniser hears; lower is better"
     needs = Needs(lyrics=True, model="a speech recogniser", extra="lyrics")
     sees: frozenset[str] = frozenset()
 
     def __init__(self, location: str | Path, *, home: Path | None = None, seed: int = 0) -> None:
-        if util.find_spec("jiwer") is None:
-            raise MetricError(
-                "lyrics: jiwer is not installed", hint="pip install 'lofi-recipe[lyrics]'"
-            )
+        check_installed(self.name, self.needs.extra)
         self._recognizer = SpeechRecognizer(location, home=home)
         self._seed = seed
 
@@ -150,7 +149,9 @@ class LyricAlignment:
         return Figure(
             metric=self.name,
             value=total.rate,
-            interval=quantile_interval(_pooled_again(errors, self._seed), len(errors)),
+            interval=quantile_interval(
+                _pooled_again(errors, self._seed), len(errors), (0.0, math.inf)
+            ),
             n=len(errors),
             counted="clips",
             better=LOWER,
@@ -170,10 +171,9 @@ class LyricAlignment:
         )
 
     def _hear(self, clip: Clip) -> tuple[str, ...]:
-        try:
-            return words_of(self._recognizer.hear(clip.samples, clip.sample_rate))
-        except MetricError as error:
-            raise MetricError(f"{clip.name}: {error.message}", hint=error.hint) from error
+        mono = folded_to_mono(clip)
+        with labelled(clip.name):
+            return words_of(self._recognizer.hear(mono, clip.sample_rate))
 
     def _sung(self, clips: ClipSet) -> dict[str, tuple[str, ...]]:
         """Give the words of every clip that has some."""

@@ -41,6 +41,7 @@ class PairedMetric(ABC):
     sees: frozenset[str] = frozenset()
     better: str
     unit: str = ""
+    span: tuple[float, float] = (0.0, math.inf)  # the least and the most that a pair can get
 
     def __init__(self, *, seed: int = 0) -> None:
         self._seed = seed
@@ -93,6 +94,7 @@ class PairedMetric(ABC):
             against=reference.label,
             reference_hash=reference.content_hash(),
             details={**self.settings(), **_means(held)},
+            span=self.span,
             seed=self._seed,
         )
         return (figure,)

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.bootstrap import FEWEST_DRAWN, difference_interval, mean_interval
+from lofi_engine.metrics.bootstrap import (
+    ENDLESS,
+    FEWEST_DRAWN,
+    difference_interval,
+    graded_interval,
+    mean_interval,
+)
 from lofi_engine.metrics.checks import listed
 from lofi_engine.metrics.figures import Difference, Figure
 
@@ -24,6 +30,8 @@ def measure_each(
     reference_hash: str = "",
     embedding: str = "",
     details: Mapping[str, Any] | None = None,
+    span: tuple[float, float] = ENDLESS,
+    graded: bool = False,
     seed: int = 0,
 ) -> Figure:
     """Sum up the clips' values: their mean and its bootstrap interval.
@@ -39,6 +47,8 @@ def measure_each(
         reference_hash: its content hash.
         embedding: what embedded them.
         details: more to be known.
+        span: the least and the most that a clip's value can be.
+        graded: whether values are marks, of which many may be equal (`graded_interval`).
         seed: of the draws.
 
     Raises:
@@ -50,7 +60,9 @@ def measure_each(
     return Figure(
         metric=metric_name,
         value=math.fsum(found) / len(found),
-        interval=mean_interval(found, seed),
+        interval=(
+            graded_interval(found, span, seed) if graded else mean_interval(found, seed, span=span)
+        ),
         n=len(found),
         counted=counted,
         better=better,
@@ -64,12 +76,19 @@ def measure_each(
     )
 
 
-def compare_each(first: Figure, second: Figure, *, seed: int = 0) -> Difference:
+def compare_each(
+    first: Figure,
+    second: Figure,
+    *,
+    graded_span: tuple[float, float] | None = None,
+    seed: int = 0,
+) -> Difference:
     """Compare two figures of `measure_each` clip by clip, by paired bootstrap.
 
     Args:
         first: of the set that is judged.
         second: of the set it is compared with; the same clips in it.
+        graded_span: the least and the most that a clip can get, where values are marks.
         seed: of the draws.
 
     Raises:
@@ -88,12 +107,18 @@ def compare_each(first: Figure, second: Figure, *, seed: int = 0) -> Difference:
         )
     names = sorted(first.each)
     pairs = [first.each[name] for name in names], [second.each[name] for name in names]
+    if graded_span is None:
+        interval = difference_interval(*pairs, seed=seed)
+    else:
+        reach = graded_span[1] - graded_span[0]
+        apart = [one - other for one, other in zip(*pairs, strict=True)]
+        interval = graded_interval(apart, (-reach, reach), seed)
     value = first.value - second.value
     return Difference(
         metric=first.metric,
         value=value,
         relative=relative_to(value, second.value),
-        interval=difference_interval(*pairs, seed=seed),
+        interval=interval,
         n=len(names),
         first=first,
         second=second,

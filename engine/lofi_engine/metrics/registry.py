@@ -10,8 +10,8 @@ from typing import Any
 
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.protocol import Embedding, Metric, Needs
+from lofi_engine.metrics.shelf import SOUND_EMBEDDING, Shelf
 
-SOUND_EMBEDDING = "lofi-sound-v1"
 CLAP_MODEL = "hf:laion/clap-htsat-unfused"
 
 
@@ -54,7 +54,10 @@ class MetricFacts:
 
 
 def make_metrics(
-    names: Sequence[str], options: MetricOptions, embedding: Embedding | None = None
+    names: Sequence[str],
+    options: MetricOptions,
+    embedding: Embedding | None = None,
+    shelf: Shelf | None = None,
 ) -> list[Metric]:
     """Make metrics in the order asked for; a name that comes twice is made once.
 
@@ -62,13 +65,15 @@ def make_metrics(
         names: of `METRIC_NAMES`, or of a figure that a metric gives beside its own.
         options: what they are made with.
         embedding: made already, in place of `options.embedding`.
+        shelf: of embeddings loaded before; a new one if not given.
 
     Raises:
         MetricError: there is no such metric (names the nearest), or what it is made of is not
             there.
     """
     wanted = [check_name(name) for name in names]
-    return [_make(name, options, embedding) for name in dict.fromkeys(wanted)]
+    shelf = shelf or Shelf()
+    return [_make(name, options, embedding, shelf) for name in dict.fromkeys(wanted)]
 
 
 def metric_facts(name: str) -> MetricFacts:
@@ -80,7 +85,7 @@ def metric_facts(name: str) -> MetricFacts:
     name = check_name(name)
     found = _class(name)
     if not isinstance(found.title, str):  # what it says follows from what it is made with
-        found = _make(name, MetricOptions(), None)
+        found = _make(name, MetricOptions(), None, Shelf())
     return MetricFacts(name, found.title, found.needs, found.sees)
 
 
@@ -102,37 +107,17 @@ def check_name(name: str) -> str:
     )
 
 
-def make_embedding(location: str) -> Embedding:
-    """Make the embedding that Fréchet distances and style metrics are measured in.
-
-    Args:
-        location: "lofi-sound-v1", or where a CLAP model is: a folder or "hf:owner/name".
-
-    Raises:
-        MetricError: there is no such model.
-    """
-    if location == SOUND_EMBEDDING:
-        from lofi_engine.metrics.embeddings.sound import SoundEmbedding
-
-        return SoundEmbedding()
-    from lofi_engine.metrics.embeddings.clap import ClapEmbedding
-
-    return ClapEmbedding(location)
-
-
-def _make(name: str, options: MetricOptions, embedding: Embedding | None) -> Metric:
+def _make(name: str, options: MetricOptions, embedding: Embedding | None, shelf: Shelf) -> Metric:
     """Make one metric; what its class takes follows from what it needs."""
     found, seed = _class(name), options.seed
     metric: Metric
     if name == "fad":
-        space = embedding or make_embedding(options.embedding)
+        space = embedding or shelf.embedding(options.embedding)
         metric = found(space, project=options.project, seed=seed)
     elif name in EMBEDDED:
-        metric = found(embedding or make_embedding(options.embedding), seed=seed)
+        metric = found(embedding or shelf.embedding(options.embedding), seed=seed)
     elif name == "clap":
-        from lofi_engine.metrics.embeddings.clap import ClapEmbedding
-
-        metric = found(ClapEmbedding(options.clap or CLAP_MODEL), seed=seed)
+        metric = found(shelf.clap(options.clap or CLAP_MODEL), seed=seed)
     elif name in MODEL_OPTIONS:
         metric = found(_location(name, options), seed=seed)
     else:

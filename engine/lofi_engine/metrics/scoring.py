@@ -60,6 +60,12 @@ class Score:
     refused: str = ""
     note: str = ""
 
+    @property
+    def failed(self) -> tuple[Figure, ...]:
+        """The judged set's figures that are below a bound of the metric's own."""
+        judged = (*self.figures, *(one.first for one in self.differences))
+        return tuple(figure for figure in judged if figure.has_failed)
+
 
 def score(name: str, make: Callable[[], Metric], sets: Sets, report: Report) -> Score:
     """Run one metric over the sets.

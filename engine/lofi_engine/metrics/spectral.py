@@ -25,7 +25,7 @@ class MultiResolutionStft(PairedMetric):
     """
 
     name = "mrstft"
-    title = "multi-resolution STFT distance of every clip from its pair; lower is nearer"
+    title = "multi-resolution STFT distance of every clip from its pair; lower is better"
     sees = _SEEN
     better = LOWER
 
@@ -53,7 +53,7 @@ class LogMelDistance(PairedMetric):
     """
 
     name = "mel"
-    title = "log-mel distance of every clip from its pair in dB; lower is nearer"
+    title = "log-mel distance of every clip from its pair in dB; lower is better"
     sees = _SEEN
     better = LOWER
     unit = "dB"

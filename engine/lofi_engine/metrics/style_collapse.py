@@ -76,7 +76,9 @@ class StyleCollapse:
     """
 
     name = "style-collapse"
-    title = "distance between styles and diversity within one, as shares of the base's"
+    title = (
+        "distance between styles, diversity within one, as shares of the base's; higher is better"
+    )
     needs = Needs(reference=True, pairs=True, styles=True)
     sees: frozenset[str] = frozenset()  # what harms every clip alike leaves styles apart
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import MetricError
+from lofi_engine.metrics.bootstrap import graded_interval, share_interval
 from lofi_engine.metrics.checks import check_reference, listed
 from lofi_engine.metrics.clips import ClipSet
-from lofi_engine.metrics.figures import CONFIDENCE, HIGHER, Difference, Figure, Interval
+from lofi_engine.metrics.figures import HIGHER, Difference, Figure, Interval
 from lofi_engine.metrics.per_clip import relative_to
 from lofi_engine.metrics.protocol import Embedding, Needs, Report
 from lofi_engine.metrics.style_classifier import StyleClassifier, train_classifier
@@ -28,6 +29,9 @@ from lofi_engine.metrics.style_space import (
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+_ALIKE = "all clips fare alike, redrawn or not"
 
 
 class StyleRecall:
@@ -83,16 +87,14 @@ class StyleRecall:
         (one, other), classifier = self._trained((first, second), against, report)
         check_equal_lengths(one, other)
         figure, compared = self._figure(one, classifier), self._figure(other, classifier)
-        drawn = _drawn_recalls(one, classifier.hits(one), self._seed) - _drawn_recalls(
-            other, classifier.hits(other), self._seed
-        )
+        hits = classifier.hits(one), classifier.hits(other)
         value = figure.value - compared.value
         return (
             Difference(
                 metric=self.name,
                 value=value,
                 relative=relative_to(value, compared.value),
-                interval=interval_by_style(drawn, one),
+                interval=_difference_interval(one, *hits, self._seed),
                 n=len(one.names),
                 first=figure,
                 second=compared,
@@ -103,16 +105,8 @@ class StyleRecall:
         self, judged: tuple[ClipSet, ...], against: ClipSet | None, report: Report
     ) -> tuple[tuple[StyledSet, ...], StyleClassifier]:
         reference = check_reference(self.name, against)
-        learned = names_by_style(reference)
         for clips in judged:
-            _refuse_generated_alike(clips, reference)
-            unknown = sorted(set(names_by_style(clips)) - set(learned))
-            if unknown:
-                raise MetricError(
-                    f"{clips.label}: no clips of {listed(unknown)} to learn from in "
-                    f"{reference.label}",
-                    hint="add labelled clips of these styles, or leave the styles out",
-                )
+            check_training(clips, reference)
         heard, *others = (FingerprintedSet(clips) for clips in (reference, *judged))
         training, *styled = embed_styled((heard, *others), self._embedding, report)
         refuse_copies(training, heard.fingerprints)
@@ -148,6 +142,26 @@ class StyleRecall:
                 "styles": _table(styled, hits, classifier),
                 "confusions": _confusions(styled, classifier),
             },
+        )
+
+
+def check_training(judged: ClipSet, training: ClipSet) -> None:
+    """Refuse what cannot be learned from, by its facts alone, without reading any sound.
+
+    Args:
+        judged: the set whose styles are to be heard.
+        training: labelled clips.
+
+    Raises:
+        MetricError: as `names_by_style`, of either set; a judged style that is not in the training
+            set; clips of both that were generated from the same prompt and seed.
+    """
+    _refuse_generated_alike(judged, training)
+    unknown = sorted(set(names_by_style(judged)) - set(names_by_style(training)))
+    if unknown:
+        raise MetricError(
+            f"{judged.label}: no clips of {listed(unknown)} to learn from in {training.label}",
+            hint="add labelled clips of these styles, or leave the styles out",
         )
 
 
@@ -192,16 +206,20 @@ def _interval(styled: StyledSet, hits: npt.NDArray[np.float64], seed: int) -> tu
     if 0 < hits.sum() < len(hits):
         drawn = _drawn_recalls(styled, hits, seed)
         return interval_by_style(drawn, styled), "bootstrap"
-    low, high = wilson(int(hits.sum()), len(hits))
-    return Interval(low, high, resamples=0), "Wilson score: all clips fare alike, redrawn or not"
+    return graded_interval(hits, (0.0, 1.0), seed), f"Wilson score: {_ALIKE}"
 
 
-def wilson(hits: int, clips: int) -> tuple[float, float]:
-    """Give the score interval of a share (Wilson 1927, "Probable inference")."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, clips).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+def _difference_interval(
+    one: StyledSet,
+    hits: npt.NDArray[np.float64],
+    other_hits: npt.NDArray[np.float64],
+    seed: int,
+) -> Interval:
+    """Give the paired bootstrap's, or Wilson's where all pairs fare alike."""
+    apart = hits - other_hits
+    if apart.min() == apart.max():
+        return graded_interval(apart, (-1.0, 1.0), seed)
+    return interval_by_style(_drawn_recalls(one, apart, seed), one)
 
 
 def _table(
@@ -210,7 +228,7 @@ def _table(
     table: dict[str, dict[str, Any]] = {}
     for at, style in enumerate(styled.styles):
         own = hits[styled.style_of == at]
-        low, high = wilson(int(own.sum()), len(own))
+        low, high = share_interval(int(own.sum()), len(own))
         table[style] = {
             "recall": float(own.mean()),
             "low": low,

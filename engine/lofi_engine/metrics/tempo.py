@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lofi_engine.audio.music import ANALYSIS_RATE, ANALYSIS_SEC, TEMPO_RANGE_BPM, find_tempo
+from lofi_engine.metrics.mono import mono_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -149,13 +150,13 @@ def hear_tempo(clip: Clip) -> float:
 
 
 def hear_mono(clip: Clip) -> npt.NDArray[np.float32]:
-    """Give a clip's first minute as `audio.music` listens to it: mono, 22.05 kHz."""
-    from lofi_runtime.pipeline.resample import resample
+    """Give a clip's first minute as `audio.music` listens to it: mono, 22.05 kHz.
 
+    Raises:
+        MetricError: its channels cancel out.
+    """
     beginning = clip.samples[:, : round(ANALYSIS_SEC * clip.sample_rate)]
-    mixed = beginning.mean(axis=0, keepdims=True)
-    mono: npt.NDArray[np.float32] = resample(mixed, clip.sample_rate, ANALYSIS_RATE)[0]
-    return mono
+    return mono_at(replace(clip, samples=beginning), ANALYSIS_RATE)
 
 
 def _deviation(bpm: float, asked: AskedTempo) -> float:

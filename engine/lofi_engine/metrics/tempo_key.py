@@ -18,12 +18,16 @@ from lofi_engine.metrics.key import WEIGHTS, asked_key, hear_key, relation
 from lofi_engine.metrics.per_clip import compare_each, measure_each
 from lofi_engine.metrics.protocol import Needs, Report
 from lofi_engine.metrics.tempo import (
+    FURTHEST,
     TOLERANCE,
     AskedTempo,
     agreement,
     asked_tempo,
     hear_tempo,
 )
+
+_SPANS = {"tempo": (0.0, 1.0), "tempo-error": (0.0, 100.0 * FURTHEST), "key": (0.0, 1.0)}
+"""What a clip can get, by figure."""
 
 _TEMPO: Listening[AskedTempo, float] = Listening(
     "tempo", "74 bpm", asked_tempo, hear_tempo, lambda bpm: AskedTempo(bpm, bpm)
@@ -47,7 +51,7 @@ class TempoAgreement:
     """
 
     name = "tempo"
-    title = "share of clips within 4 % of the tempo their prompt asks for, or their pair's"
+    title = "share of clips within 4 % of the tempo asked for, or of their pair's; higher is better"
     needs = Needs()
     # No claim: a share with a threshold tells a changed tempo, but not how much it changed.
     sees: frozenset[str] = frozenset()
@@ -81,8 +85,8 @@ class TempoAgreement:
         errors = {name: 100.0 * one.deviation for name, one in found.items()}
         shared = _shared(judged, against, answers, details, self._seed)
         return (
-            measure_each("tempo", strict, better=HIGHER, **shared),
-            measure_each("tempo-error", errors, better=LOWER, unit="%", **shared),
+            _measure("tempo", strict, better=HIGHER, **shared),
+            _measure("tempo-error", errors, better=LOWER, unit="%", **shared),
         )
 
     def compare(
@@ -103,7 +107,7 @@ class KeyAgreement:
     """
 
     name = "key"
-    title = "MIREX score of the key their prompt asks for, or their pair's; 1 is the same key"
+    title = "MIREX score of the key asked for, or of the pair's, 1 is the same; higher is better"
     needs = Needs()
     sees: frozenset[str] = frozenset()
 
@@ -136,7 +140,7 @@ class KeyAgreement:
         }
         scores = {name: WEIGHTS[one] for name, one in related.items()}
         shared = _shared(judged, against, answers, details, self._seed)
-        return (measure_each("key", scores, better=HIGHER, **shared),)
+        return (_measure("key", scores, better=HIGHER, **shared),)
 
     def compare(
         self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
@@ -155,7 +159,14 @@ def _compare(
 ) -> tuple[Difference, ...]:
     pair_names(first, second)
     figures = [metric.measure(clips, against, report) for clips in (first, second)]
-    return tuple(compare_each(*both, seed=seed) for both in zip(*figures, strict=True))
+    return tuple(
+        compare_each(one, other, graded_span=_SPANS[one.metric], seed=seed)
+        for one, other in zip(*figures, strict=True)
+    )
+
+
+def _measure(metric: str, values: Mapping[str, float], **known: Any) -> Figure:
+    return measure_each(metric, values, span=_SPANS[metric], graded=True, **known)
 
 
 def _details(answers: Answers[Any, Any], nothing: str) -> dict[str, Any]:

@@ -12,23 +12,20 @@ visqol-python's own fallback without numba takes 0.9 s for a second of sound, an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.clips import Clip
+from lofi_engine.metrics.extras import how_to_install
 from lofi_engine.metrics.figures import HIGHER
+from lofi_engine.metrics.mono import mono_at
 from lofi_engine.metrics.paired import Held, PairedMetric
 from lofi_engine.metrics.protocol import Needs
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 SAMPLE_RATE = 48_000
 """Of the audio mode; other clips are resampled."""
 SHORTEST_SEC = 1.0
 """One patch is 30 frames, 0.6 s, and has to be searched for around its place."""
-_FAINTEST = 1e-4
 
 
 class VisqolAudio(PairedMetric):
@@ -48,6 +45,7 @@ class VisqolAudio(PairedMetric):
     sees = frozenset({"low-pass", "noise", "clipping", "buzz"})
     better = HIGHER
     unit = "MOS"
+    span = (1.0, 5.0)
 
     def __init__(self, *, seed: int = 0) -> None:
         """Make it; the package is loaded by the first pair.
@@ -71,8 +69,12 @@ class VisqolAudio(PairedMetric):
             )
         if self._api is None:
             self._api = _load()
-        pair = _fold(reference, f"the pair of {label}"), _fold(found, label)
-        result = self._api.measure_from_arrays(*pair, SAMPLE_RATE)
+        pair = (
+            mono_at(reference, SAMPLE_RATE, f"the pair of {label}"),
+            mono_at(found, SAMPLE_RATE, label),
+        )
+        # float64, as ViSQOL's own program reads a file.
+        result = self._api.measure_from_arrays(*(one.astype(float) for one in pair), SAMPLE_RATE)
         return Held(float(result.moslqo), {"similarity": float(result.vnsim)})
 
     def settings(self) -> dict[str, Any]:
@@ -92,26 +94,8 @@ def _load() -> Any:
     except ImportError as error:
         raise MetricError(
             f"visqol: the package is not installed ({error})",
-            hint="pip install 'lofi-recipe[visqol]'",
+            hint=how_to_install("visqol"),
         ) from error
     api = VisqolApi()
     api.create(mode="audio")
     return api
-
-
-def _fold(clip: Clip, label: str) -> npt.NDArray[np.float64]:
-    """Give the mean of all channels at 48 kHz, as ViSQOL's own program reads a file."""
-    import numpy as np
-
-    from lofi_runtime.pipeline.resample import resample
-
-    mono = clip.samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    if float(np.abs(mono).max()) < _FAINTEST:
-        raise MetricError(
-            f"{label}: its channels cancel out in mono, which ViSQOL listens to",
-            hint="leave it out, or put one channel in phase",
-        )
-    wide: npt.NDArray[np.float64] = resample(mono, clip.sample_rate, SAMPLE_RATE)[0].astype(
-        np.float64
-    )
-    return wide

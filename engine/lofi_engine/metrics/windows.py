@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.clips import Clip
+from lofi_engine.metrics.mono import folded_to_mono
 from lofi_engine.metrics.protocol import Embedding
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ def cut_windows(clip: Clip, embedding: Embedding) -> Samples:
         float32 (windows, channels, samples) at the embedding's sample rate.
 
     Raises:
-        MetricError: the clip is shorter than one window.
+        MetricError: the clip is shorter than one window, or its channels cancel out in mono.
     """
     import numpy as np
 
     from lofi_runtime.pipeline.resample import resample
 
-    folded = _folded(clip.samples, embedding.channels)
+    folded = _folded(clip, embedding.channels)
     if clip.sample_rate != embedding.sample_rate:
         folded = resample(folded, clip.sample_rate, embedding.sample_rate)
     length = round(embedding.window_sec * embedding.sample_rate)
@@ -47,11 +48,10 @@ def cut_windows(clip: Clip, embedding: Embedding) -> Samples:
     return np.ascontiguousarray(windows.transpose(1, 0, 2), dtype=np.float32)
 
 
-def _folded(samples: Samples, channels: int) -> Samples:
+def _folded(clip: Clip, channels: int) -> Samples:
     """Give as many channels as asked for: the mean of all for mono, mono on both sides."""
     import numpy as np
 
-    if len(samples) == channels:
-        return samples
-    mean: Samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    return np.repeat(mean, channels, axis=0)
+    if len(clip.samples) == channels:
+        return clip.samples
+    return np.repeat(folded_to_mono(clip), channels, axis=0)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from lofi_engine.models.outline import Outline
+    from lofi_engine.models.training_outline import TrainingOutline
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,14 @@ class Family(Protocol):
 
     def outline(self, model: str, *, revision: str, home: Path) -> Outline:
         """List the weights of a base's graphs from its configuration alone. Light.
+
+        Raises:
+            StageError: the base's configuration is not known here.
+        """
+        ...
+
+    def training_outline(self, model: str, *, revision: str, home: Path) -> TrainingOutline:
+        """Say what training an adapter keeps in memory, from the configuration alone. Light.
 
         Raises:
             StageError: the base's configuration is not known here.

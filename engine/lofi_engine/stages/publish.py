@@ -19,6 +19,12 @@ from lofi_engine.models.loading import base_of
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
+from lofi_engine.training.adapter_release import (
+    Origin,
+    origin_of,
+    release_facts,
+    write_release,
+)
 from lofi_runtime.atomic import link_or_copy, read_json, write_json
 
 if TYPE_CHECKING:
@@ -35,14 +41,11 @@ class Settings:
     """What shapes a release besides the stages' results."""
 
     model_name: str
-    release: str
+    origin: Origin
     description: str
-    license: str
     to: str
     base: model.Base
     styles: StylesSource
-    recipe_text: str
-    changes: tuple[str, ...]
     is_rehearsal: bool
 
 
@@ -50,14 +53,11 @@ def settings(recipe: model.Recipe) -> Settings:
     """Take what publishing needs from the recipe; its text is part of every manifest."""
     return Settings(
         model_name=recipe.publish.model_name,
-        release=recipe.release,
+        origin=origin_of(recipe),
         description=recipe.description,
-        license=recipe.publish.license,
         to=recipe.publish.to,
         base=base_of(recipe),
         styles=styles_source(recipe),
-        recipe_text=recipe.text,
-        changes=recipe.changes,
         is_rehearsal=bool(recipe.changes) and recipe.name.endswith(_REHEARSAL),
     )
 
@@ -88,7 +88,11 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     bundles = context.work / "bundles"
     adapter = f"{release.model_name}-lora"
     folders = {release.bundle(name): bundles / release.bundle(name) for name in release.records}
-    folders[adapter] = context.inputs["select"] / "adapter"
+    facts = release_facts(settings.origin, release.ledger, settings.base.revision)
+    # Its own name carries recipe, release and hash; here the release's folder says as much.
+    folders[adapter] = write_release(
+        context.inputs["select"] / "adapter", facts, context.work / "adapter"
+    )
     steps = itertools.count(1)
     total = len(release.records) + 2 * len(folders)  # put together, then copied and put in place
 
@@ -134,14 +138,14 @@ def _release(context: StageContext, settings: Settings) -> Release:
     variants: dict[str, Any] = measures["variants"]
     return Release(
         model_name=settings.model_name,
-        version=settings.release,
-        license=settings.license,
+        version=settings.origin.release,
+        license=settings.origin.license,
         description=settings.description,
         base=published_base(settings.base, context.home),
         identity=described["identity"],
         pipeline=described["pipeline"],
-        recipe_text=settings.recipe_text,
-        changes=settings.changes,
+        recipe_text=settings.origin.text,
+        changes=settings.origin.changes,
         is_rehearsal=settings.is_rehearsal,
         git_revision=git_revision(context.home),
         ledger=ledger_sums(context.inputs["curate"]),
@@ -189,7 +193,8 @@ def _keep_words(context: StageContext, release: Release, pages: Mapping[str, str
         kept = context.work / "manifests" / f"{name}.json"
         kept.parent.mkdir(exist_ok=True)
         shutil.copyfile(context.work / "bundles" / name / "manifest.json", kept)
-    shutil.rmtree(context.work / "bundles")
+    for weights in ("bundles", "adapter"):
+        shutil.rmtree(context.work / weights)
 
 
 def _outside(delivered: Mapping[str, str], parcel: Parcel, home: Path, to: str) -> dict[str, str]:
@@ -212,7 +217,7 @@ def _outside(delivered: Mapping[str, str], parcel: Parcel, home: Path, to: str) 
 def _warn_of_absolute_paths(context: StageContext, settings: Settings) -> None:
     from lofi_engine.publishing.facts import absolute_paths
 
-    for path in absolute_paths("\n".join([settings.recipe_text, *settings.changes])):
+    for path in absolute_paths("\n".join([settings.origin.text, *settings.origin.changes])):
         context.warn(
             f"the recipe names '{path}' and is published as it is written - "
             "write the path relative to the recipe if it should stay yours"

@@ -18,14 +18,15 @@ from lofi_engine.models.loading import base_of, base_sources
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.training.batches import style_shares, text_shares
+from lofi_engine.training.board import BOARD, collect_board
 from lofi_engine.training.checkpoints import name_of, newest_checkpoint, step_of
-from lofi_engine.training.curve import draw_curve
+from lofi_engine.training.curve import draw_losses
 from lofi_engine.training.encoded import read_index
 from lofi_engine.training.history import History
 from lofi_engine.training.job import SAMPLES, TrainingJob, train
 from lofi_engine.training.launch import launch
 from lofi_engine.training.processes import join_processes
-from lofi_runtime.atomic import link_or_copy, write_json
+from lofi_runtime.atomic import link_or_copy, write_json, write_text
 
 VERSION = 6
 
@@ -62,8 +63,8 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     losses = history.losses
     write_json(context.work / "losses.json", losses)
     write_json(context.work / "history.json", history.rows())
-    (context.work / "loss.svg").write_text(draw_curve(losses), encoding="utf-8")
-    samples = sorted((context.work / SAMPLES).glob("*.wav"))
+    for name, picture in draw_losses(history).items():
+        write_text(context.work / name, picture)
     return Outcome(
         facts={
             "steps": len(losses),
@@ -81,7 +82,8 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         },
         measured={"steps_per_sec": len(losses) / max(1e-9, time.monotonic() - started)},
         # Clips are for ears: another mastering must not make an equal training another one.
-        measured_files=frozenset(f"{SAMPLES}/{path.name}" for path in samples),
+        # The board's files hold times.
+        measured_files=_below(context.work, SAMPLES, BOARD),
     )
 
 
@@ -128,8 +130,13 @@ def _by_name(values: Mapping[int, float]) -> dict[str, float]:
     return {name_of(step): values[step] for step in sorted(values)}
 
 
+def _below(work: Path, *folders: str) -> frozenset[str]:
+    files = (path for name in folders for path in (work / name).rglob("*") if path.is_file())
+    return frozenset(path.relative_to(work).as_posix() for path in files)
+
+
 def _collect(context: StageContext, every: int) -> dict[str, float]:
-    """Give the adapters and clips their places; they share the progress folder's bytes.
+    """Give the adapters, clips and board their places; they share the progress folder's bytes.
 
     A checkpoint out of turn, left where somebody stopped the run, has no place: an interrupted
     training must end as one that was not.
@@ -158,4 +165,5 @@ def _collect(context: StageContext, every: int) -> dict[str, float]:
     kept = context.progress / SAMPLES
     if kept.is_dir():
         shutil.copytree(kept, context.work / SAMPLES)
+    collect_board(context.progress / BOARD, context.work / BOARD)
     return norms

@@ -28,7 +28,7 @@ _FOR_LOADERS = (
     "task_type",
     "use_dora",
 )
-"""What a loader of the other form needs; more would be refused by one that is older than the key."""
+"""What a loader of the other form needs; one that is older than a key would refuse it."""
 
 
 def scale_of(lora: Lora) -> float:
@@ -124,7 +124,7 @@ def weights_sha256(weights: Mapping[str, torch.Tensor]) -> str:
     for name in sorted(weights):
         tensor = weights[name].detach().contiguous().cpu()
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

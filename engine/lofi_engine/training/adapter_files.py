@@ -213,4 +213,3 @@ def _folded(
 def _module(name: str) -> str:
     """Give the module of a tensor that is named as PEFT or diffusers name it."""
     return name.removeprefix(PEFT_PREFIX).rpartition(".lora_")[0]
-

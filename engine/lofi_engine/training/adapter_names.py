@@ -49,9 +49,8 @@ _OTHER_KINDS = {
     "ia3_": "IA3",
     ".diff": "whole weights",
 }
-_NAME = re.compile(
-    rf"(?P<module>.+?)\.(?P<end>{'|'.join(sorted(map(re.escape, _ENDINGS), key=len, reverse=True))})"
-)
+_LONGEST_FIRST = sorted(map(re.escape, _ENDINGS), key=len, reverse=True)
+_NAME = re.compile(rf"(?P<module>.+?)\.(?P<end>{'|'.join(_LONGEST_FIRST)})")
 
 
 @dataclass(frozen=True)

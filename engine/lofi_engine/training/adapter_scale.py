@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 _WORD = {2: "int16", 4: "int32"}
 
 
-def fold(
-    weights: torch.Tensor, scale: float
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def fold(weights: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Multiply weights by an adapter's scale so that `unfold` gives the same bits back.
 
     Args:

@@ -128,7 +128,7 @@ def _ranks(known: Mapping[str, Shape], given: Mapping[str, Shape]) -> str:
 def adapter_norm(weights: Mapping[str, Any]) -> float:
     """Give the root of the sum of squares over every `lora_B`: 0 means it changes nothing.
 
-    DoRA's magnitudes are not in it: they only move once a `lora_B` has.
+    DoRA's magnitudes are not in it: they move from the same step on as `lora_B` does.
     """
     total = sum(
         float(tensor.double().square().sum())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lofi_engine.training.encoded import (
     PROMPT,
     EncodedTrack,
+    check_shards,
     read_shard,
     stack_conditioning,
 )
@@ -57,6 +58,10 @@ class Sampler:
         speaker_width: width of the speaker embedding.
         dropout: how often each condition is dropped.
         generator: all randomness.
+
+    Raises:
+        StageError: a shard is missing, cut short, or not the one of the index: said before the
+            first step, not when that track is drawn.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Sampler:
         dropout: ConditionDropout,
         generator: torch.Generator,
     ) -> None:
+        check_shards(folder, tracks)
         self._folder = folder
         self._sampling = sampling
         self._groups = _groups(tracks, sampling.by)

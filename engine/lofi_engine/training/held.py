@@ -7,7 +7,7 @@ weights sit in 1x1 convolutions, which are linear layers over channels: they are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.libraries import quiet_bitsandbytes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PRECISIONS = ("fp32", "bf16", "8bit", "4bit")
-_INSIDE = ("transformer_blocks.", "lyric_encoder.", "projectors.")
+INSIDE = ("transformer_blocks.", "lyric_encoder.", "projectors.")
 """What is held in few bits: everything large. Embedders and the last layer, a fiftieth of the
 weights, set the scale of all that follows and stay as they are."""
 
@@ -46,7 +46,7 @@ def hold_base(transformer: nn.Module, precision: str) -> nn.Module:
         return transformer.to(torch.bfloat16)
     _require_bitsandbytes(precision)
     for name, module in list(transformer.named_modules()):
-        if name.startswith(_INSIDE) and _is_linear(module):
+        if name.startswith(INSIDE) and _is_linear(module):
             parent, _, last = name.rpartition(".")
             setattr(transformer.get_submodule(parent), last, _held(module, precision, name))
     # PEFT asks the model, not the layer, which of its adapters to put on.
@@ -98,7 +98,7 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor | None, precision: str) -> 
     width, given = weight.shape[1], weight.shape[0]
     weight = weight.contiguous()
     if precision == "8bit":
-        linear = bnb.nn.Linear8bitLt(
+        linear = _linear_8bit()(
             width, given, bias=bias is not None, has_fp16_weights=False, device="meta"
         )
         linear.weight = bnb.nn.Int8Params(weight, requires_grad=False, has_fp16_weights=False)
@@ -121,6 +121,26 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor | None, precision: str) -> 
         linear.bias = torch.nn.Parameter(bias, requires_grad=False)
     held: nn.Module = linear.to(weight.device)  # this is what quantizes
     return held
+
+
+def _linear_8bit() -> Any:
+    import bitsandbytes as bnb
+
+    class Linear8bit(bnb.nn.Linear8bitLt):  # type: ignore[misc]
+        """The library's, which on a processor loses its scales when DoRA reads its weight.
+
+        PEFT moves the weight to its own device to dequantize it; the moved one has no scales any
+        more, and the library would then take them for new ones.
+        """
+
+        def init_8bit_state(self) -> None:
+            """Keep the scales that are there."""
+            if self.weight.SCB is None and self.state.SCB is not None:
+                self.state.CB, self.weight.CB = self.weight.CB, None
+                return
+            super().init_8bit_state()
+
+    return Linear8bit
 
 
 def _pointwise(linear: nn.Module) -> nn.Module:

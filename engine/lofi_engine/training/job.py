@@ -5,7 +5,8 @@ What it leaves lies in the job's progress folder: checkpoints, sample clips, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from lofi_engine.recipe import model
 from lofi_engine.recipe.build import build_value
 from lofi_engine.training.history import History
 from lofi_engine.training.processes import Processes
-from lofi_engine.training.report import Report, StepReport
+from lofi_engine.training.report import Report
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,8 @@ def train(
 
     use_threads(job.threads)
     trainer = make_trainer(job, processes, warn)
-    return trainer.run(job.seed, _reporter(job, trainer.base, emit))
+    with _reporter(job, trainer, emit) as report:
+        return trainer.run(job.seed, report)
 
 
 def make_trainer(job: TrainingJob, processes: Processes, warn: Callable[[str], None]) -> Trainer:
@@ -179,20 +181,44 @@ def _held_out(job: TrainingJob, base: Base, frames: int) -> Callable[[], float |
     return measure
 
 
-def _reporter(job: TrainingJob, base: Base, emit: Emit) -> Report:
-    """Give what is called after every step: the progress line, and a sample now and then."""
-    from lofi_engine.training.checkpoints import name_of
-    from lofi_engine.training.progress_line import ProgressLine
-    from lofi_engine.training.samples import render_sample
+@contextmanager
+def _reporter(job: TrainingJob, trainer: Trainer, emit: Emit) -> Iterator[Report]:
+    """Give what is called after every step: progress line, TensorBoard files, samples."""
+    from lofi_engine.training.board import BOARD, Board
+    from lofi_engine.training.encoded import read_index
+    from lofi_engine.training.progress_line import ProgressLine, held_memory
+    from lofi_engine.training.samples import SampleSuite, clip_length
+    from lofi_engine.training.watching import Watch
 
-    training = job.training
-    line = ProgressLine(training.steps, training.batch_size)
+    steps = job.training.steps
+    at = 0
 
-    def report(said: StepReport) -> None:
-        emit(said.step, training.steps, line.write(said.step, said.loss))
-        if said.step % training.sample_every == 0:
-            name = name_of(said.step)
-            path = job.progress / SAMPLES / f"{name}.wav"
-            render_sample(base, path, model_name=f"{base.identity} with an adapter at {name}")
+    def show(step: int, line: str) -> None:
+        nonlocal at
+        at = step
+        emit(step, steps, line)
 
-    return report
+    tracks = read_index(job.encoded, "train")
+    suite = SampleSuite(
+        trainer.base,
+        trainer.model,
+        job.progress / SAMPLES,
+        style_ids=[style for track in tracks for style in track.style_ids],
+        duration_sec=clip_length(job.training.window_sec),
+        on_clip=lambda done, total, style: emit(
+            at, steps, f"sample {done + 1} of {total}: {style}"
+        ),
+    )
+    watch = Watch(
+        folder=job.progress,
+        board=Board(job.progress / BOARD),
+        suite=suite,
+        sample_every=job.training.sample_every,
+        line=ProgressLine(steps, held_memory(trainer.device)),
+        show=show,
+        warn=trainer.warn,
+    )
+    try:
+        yield watch
+    finally:
+        watch.close()

@@ -20,7 +20,9 @@ from lofi_engine.metrics.clips import Clip
 from tests.support.metric_clips import RATE, noise_clip, noise_set, set_of
 
 AGAIN = " - leave it out or make it again"
-CONVERT = " - pass --convert to bring every clip to one sample rate and stereo"
+CONVERT = (
+    " - pass --convert to bring every clip to the lowest sample rate and the fewest channels"
+)
 
 
 def refusal(check, *arguments):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lofi_engine.metrics import choice
+from lofi_engine.metrics import choice, extras
 from lofi_engine.metrics.checks import SoundFormat
 from lofi_engine.metrics.folder import ClipFolder, Extent
 from lofi_engine.metrics.protocol import Needs
@@ -81,7 +81,7 @@ def test_a_model_that_is_not_named_and_an_extra_that_is_not_installed_are_said(
     needs = Needs(model="a CLAP model")
     assert lacks(needs, one, name="clap") == "needs a CLAP model: --clap FOLDER, or hf:owner/name"
     assert lacks(needs, one, name="clap", clap="there") == ""
-    monkeypatch.setitem(choice.PACKAGES, "visqol", "no_such_package")
+    monkeypatch.setitem(extras.PACKAGES, "visqol", "no_such_package")
     said = lacks(Needs(extra="visqol"), one)
     assert said == "is not installed: pip install 'lofi-recipe[visqol]'"
 

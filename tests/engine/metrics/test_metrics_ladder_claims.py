@@ -42,7 +42,7 @@ def _lofi(styles, duration_sec):
         ("fad", _SOUND, 3, 8.0),
         ("mrstft", _SOUND, 3, 8.0),
         ("mel", _SOUND, 3, 8.0),
-        ("visqol", _SOUND, 2, 4.0),
+        ("visqol", _SOUND - {"quantization"}, 2, 4.0),
     ],
 )
 def test_a_metric_ranks_what_it_claims_to_see(name, sees, styles, duration_sec):

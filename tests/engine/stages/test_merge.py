@@ -30,8 +30,8 @@ def single_thread():
         yield
 
 
-def recipe_in(folder):
-    return make_recipe(folder, lora={"targets": TARGETS, "alpha": 6.5})
+def recipe_in(folder, **training):
+    return make_recipe(folder, lora={"targets": TARGETS, "alpha": 6.5}, training=training)
 
 
 def make_adapter(recipe, size=0.05):
@@ -100,12 +100,51 @@ def test_the_proof_is_kept_with_its_figures(done):
     assert proof["scale"] == scale_of(lora) == 3.25
     assert 0.0 <= proof["merge_error"] <= merge.MAX_MERGE_ERROR
     assert proof["adapter_effect"] > 0.01
+    assert (proof["probes"], proof["merged_into"], proof["trained_on"]) == (3, "fp32", "fp32")
+    assert run.warnings == []
     assert [(event.done, event.total, event.unit) for event in run.events] == [
         (1, 3, "proofs"),
         (2, 3, "proofs"),
         (3, 3, "proofs"),
     ]
     assert set(run.files()) == {"merge.json", WEIGHTS}
+
+
+@pytest.mark.parametrize("target", ["speaker_embedder", "linear_q"])
+def test_the_proof_sees_adapters_of_voices_and_of_lyrics(tmp_path, target):
+    weights = make_adapter(recipe_in(tmp_path))
+    silent = {name: part * (target in name) for name, part in weights.items()}
+    assert merging(tmp_path, silent).outcome.facts["adapter_effect"] > 1e-4
+
+
+def test_dora_is_merged_with_its_magnitudes(tmp_path):
+    recipe = make_recipe(tmp_path, lora={"targets": TARGETS, "alpha": 6.5, "dora": True})
+    weights = {
+        name: part * 1.1 if "magnitude" in name else part
+        for name, part in make_adapter(recipe).items()
+    }
+    run = merging(tmp_path, weights, recipe)
+    assert run.outcome.facts["merge_error"] <= merge.MAX_MERGE_ERROR
+    merged = load_file(run.work / WEIGHTS)
+    for name, magnitude in weights.items():
+        if name.endswith(".lora_magnitude_vector"):
+            module = name.removeprefix("base_model.model.").removesuffix(".lora_magnitude_vector")
+            torch.testing.assert_close(merged[f"{module}.weight"].norm(dim=1), magnitude)
+
+
+@pytest.mark.parametrize("precision", ["8bit", "4bit"])
+def test_an_adapter_of_a_base_held_in_few_bits_goes_into_the_full_one_and_says_so(
+    tmp_path, precision
+):
+    plain = merging(tmp_path / "plain", make_adapter(recipe_in(tmp_path / "plain")))
+    recipe = recipe_in(tmp_path / "held", base_precision=precision)
+    run = merging(tmp_path / "held", make_adapter(recipe), recipe)
+    assert run.files()[WEIGHTS] == plain.files()[WEIGHTS]
+    assert run.outcome.facts["trained_on"] == precision
+    assert run.warnings == [
+        f"trained on a base held in {precision}, merged into the base in float32: "
+        "the difference between the two is in no weight of the adapter"
+    ]
 
 
 def test_merged_again_it_is_the_same_bytes(done, tmp_path):

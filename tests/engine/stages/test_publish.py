@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import safe_open
 
 from lofi_engine.artifact import read_artifact, write_record
 from lofi_engine.data.rows import Row, write_rows
@@ -15,10 +17,17 @@ from lofi_engine.lookup import artifact_folder, look_up
 from lofi_engine.plan import plan
 from lofi_engine.publishing import facts
 from lofi_engine.recipe.load import load_recipe
+from lofi_engine.recipe.model import Lora
 from lofi_engine.rehearse import rehearsal
 from lofi_engine.run import runs_folder
 from lofi_engine.stages import publish
 from lofi_engine.stages.registry import STAGES
+from lofi_engine.training.adapters import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    DIFFUSERS_WEIGHTS,
+    save_adapter,
+)
 from lofi_runtime.bundle import open_bundle
 from tests.support.recipes import make_recipe, write_recipe
 from tests.support.releases import make_measure, make_record, make_release
@@ -45,8 +54,10 @@ def made(tmp_path_factory):
     for place in inputs.values():
         place.mkdir()
     write_rows(inputs["curate"], [Row("synth/1", "accepted", duration_sec=6.0, license="cc0")])
-    (inputs["select"] / "adapter").mkdir()
-    (inputs["select"] / "adapter" / "adapter_config.json").write_text('{"r": 4}')
+    lora = Lora(4, 8.0, rslora=True, targets=("to_q",))
+    name = "base_model.model.transformer_blocks.0.attn.to_q.lora_{}.weight"
+    weights = {name.format("A"): torch.ones(4, 64), name.format("B"): torch.ones(64, 4)}
+    save_adapter(inputs["select"] / "adapter", weights, lora, {"base": "builtin:tiny@1"})
     described = {"identity": "builtin:tiny@1", "pipeline": make_release().pipeline}
     (inputs["export"] / "model.json").write_text(json.dumps(described))
     for name in VARIANTS:
@@ -83,7 +94,14 @@ def test_every_variant_lies_verified_in_the_folder_with_adapter_and_pages(done):
         bundle = open_bundle(published / f"small-{name}", verify=True)
         assert bundle.name == f"small-{name}"
         assert not bundle.path("record.json").exists()
-    assert (published / "small-lora" / "adapter_config.json").is_file()
+    lora = published / "small-lora"
+    assert {path.name for path in lora.iterdir()} == {
+        ADAPTER_CONFIG, ADAPTER_WEIGHTS, DIFFUSERS_WEIGHTS,
+    }  # fmt: skip
+    with safe_open(lora / ADAPTER_WEIGHTS, "pt") as file:
+        said = file.metadata()
+    assert (said["rank"], said["base"], said["release"]) == ("4", "builtin:tiny@1", "0.1.0")
+    assert "release: 0.1.0" in said["recipe_text"]
     assert "# small 0.1.0" in (published / "README.md").read_text()
     assert "# Prompting" in (published / "PROMPTING.md").read_text()
     assert set(json.loads((published / "index.json").read_text())["bundles"]) == {

@@ -193,9 +193,7 @@ def published(folder, *, alpha=None, prefix="", names=("lora_A.weight", "lora_B.
         (None, "transformer.", ("lora.down.weight", "lora.up.weight")),
     ],
 )
-def test_files_of_others_become_a_peft_folder_that_peft_plays_alike(
-    tmp_path, alpha, prefix, names
-):
+def test_files_of_others_become_a_peft_folder_that_peft_plays_alike(tmp_path, alpha, prefix, names):
     from peft import PeftModel
 
     folder, weights = published(tmp_path / "theirs", alpha=alpha, prefix=prefix, names=names)
@@ -269,7 +267,14 @@ def test_a_changed_file_is_not_taken_for_what_it_was_made_from(tmp_path):
     [
         ({"a.to_q.lokr_w1": torch.ones(2, 2)}, r"no LoRA: .*it looks like LoKr, which is not read"),
         ({"a.weight": torch.ones(2, 2)}, r"no LoRA: it holds a\.weight - name a LoRA's file"),
-        ({"a.lora_A.weight": torch.ones(2, 2)}, "one half of a pair|no LoRA"),
+        (
+            {
+                "a.lora_A.weight": torch.ones(2, 4),
+                "a.lora_B.weight": torch.ones(4, 2),
+                "b.lora_A.weight": torch.ones(2, 4),
+            },
+            "has one half of a pair alone for b - fetch it again",
+        ),
         (
             {"a.lora_A.weight": torch.ones(2, 4), "a.lora_B.weight": torch.ones(4, 3)},
             r"the pair of a does not multiply: \(4, 3\) by \(2, 4\)",

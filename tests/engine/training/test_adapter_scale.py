@@ -59,5 +59,5 @@ def test_half_precision_that_the_scale_would_overflow_becomes_float32():
     weights = torch.tensor([60000.0, 1.0]).half()
     product, kept = fold(weights, 4.0)
     assert (product.dtype, kept) == (torch.float32, None)
-    assert product.tolist() == [240000.0 - 128, 4.0] or product[0] == 4.0 * float(weights[0])
+    assert product.tolist() == [240000.0, 4.0]
     assert torch.equal(unfold(product, 4.0, torch.float16), weights)

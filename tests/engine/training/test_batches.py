@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import ConditionDropout, Sampling
 from lofi_engine.training.batches import Sampler, style_shares, text_shares
 from lofi_engine.training.encoded import EncodedTrack, Features, write_shard
@@ -67,6 +68,16 @@ def uneven(tmp_path):
     tracks.append(write_track(tmp_path, "t-10", styles=("B-01", "A-01")))
     tracks.append(write_track(tmp_path, "t-11", styles=()))
     return tmp_path, tracks
+
+
+def test_a_shard_cut_short_is_named_before_anything_is_drawn(uneven):
+    folder, tracks = uneven
+    shard = folder / tracks[4].shard
+    shard.write_bytes(shard.read_bytes()[:-4])
+    with pytest.raises(StageError, match=r"t-5\.safetensors: it is cut short.*--from encode"):
+        sampler(folder, tracks)
+    with pytest.raises(StageError, match=r"t-1\.safetensors: the shard holds 12 latent frames"):
+        sampler(folder, [replace(tracks[0], frames=13)])
 
 
 def test_by_style_every_style_is_drawn_equally_often(uneven):

@@ -5,7 +5,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lofi_engine.training.curve import draw_curve
+from lofi_engine.training.curve import (
+    draw_by_noise,
+    draw_by_style,
+    draw_curve,
+    draw_held_out,
+    draw_lines,
+    draw_losses,
+)
+from lofi_engine.training.history import History
+from lofi_engine.training.report import StepReport, Window
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -62,3 +71,85 @@ def test_the_mean_is_over_a_twentieth_of_the_steps():
 def test_the_same_losses_give_the_same_bytes():
     losses = [1 / (number + 1) for number in range(50)]
     assert draw_curve(losses) == draw_curve(list(losses))
+
+
+def make_history(windows_of, steps=40, **changes):
+    """A history whose step n saw `windows_of(n)`."""
+    said = [
+        StepReport(step, 1.0, 1.0, {}, 1e-4, 1.0, tuple(windows_of(step)))
+        for step in range(1, steps + 1)
+    ]
+    return History(said, **changes)
+
+
+def drawn(picture):
+    """Each line's points by its name in the legend, and every text."""
+    root = ElementTree.fromstring(picture)
+    points = [
+        [tuple(map(float, pair.split(","))) for pair in line.get("points").split()]
+        for line in root.iter(f"{SVG}polyline")
+    ]
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    return dict(zip(texts[5:], points, strict=True)), texts
+
+
+def test_each_band_of_noise_is_a_line_over_the_steps_that_saw_it():
+    def seen(step):
+        yield Window(0.1, "CORE-01", 2.0)
+        if step % 2 == 0:
+            yield Window(0.95, "CORE-01", 10.0 - step / 10)
+
+    lines, texts = drawn(draw_by_noise(make_history(seen)))
+    assert list(lines) == ["0.0-0.2", "0.8-1.0"]
+    assert texts[:5] == [
+        "denoising loss by noise level, 0 is clean", "9.8", "2", "step 1", "40",
+    ]  # fmt: skip
+    assert (len(lines["0.0-0.2"]), len(lines["0.8-1.0"])) == (40, 20)
+    assert lines["0.0-0.2"][0] == (40.0, 200.0)
+    heights = [y for _, y in lines["0.8-1.0"]]
+    assert heights == sorted(heights)  # it falls
+    assert lines["0.8-1.0"][-1][0] == 600.0
+
+
+def test_a_line_over_many_steps_is_thinned():
+    lines, _ = drawn(draw_by_noise(make_history(lambda _: [Window(0.5, "", 1.0)], steps=5000)))
+    assert 100 <= len(lines["0.4-0.6"]) <= 400
+
+
+def test_styles_are_lines_the_most_seen_first():
+    def seen(step):
+        yield Window(0.5, "SEASON-01", 1.0)
+        if step == 1:
+            yield Window(0.5, "", 1.0)
+            yield Window(0.5, "<&>", 1.0)
+
+    lines, _ = drawn(draw_by_style(make_history(seen)))
+    assert list(lines) == ["SEASON-01", "no style", "<&>"]
+
+
+def test_more_styles_than_colours_are_drawn_as_one_line_of_others():
+    def seen(step):
+        yield Window(0.5, f"S-{min(step, 30):02d}", 1.0)
+
+    lines, _ = drawn(draw_by_style(make_history(seen)))
+    assert list(lines) == ["S-30", *(f"S-{n:02d}" for n in range(1, 7)), "other styles"]
+    assert len(lines["other styles"]) == 23
+
+
+def test_held_out_losses_are_dots_at_their_checkpoints():
+    history = make_history(lambda _: [Window(0.5, "", 1.0)], held_out={20: 0.5, 10: 1.0, 40: 0.75})
+    picture = draw_held_out(history)
+    lines, _ = drawn(picture)
+    assert lines["held-out"] == [(40.0, 40.0), (226.7, 200.0), (600.0, 120.0)]
+    assert picture.count("<circle") == 3
+
+
+def test_what_was_never_measured_has_no_picture():
+    history = make_history(lambda _: [Window(0.5, "", 1.0)])
+    assert draw_held_out(history) is None
+    assert list(draw_losses(history)) == ["loss.svg", "loss-by-noise.svg", "loss-by-style.svg"]
+    assert draw_losses(history) == draw_losses(history)
+
+
+def test_a_line_of_one_point_can_be_seen():
+    assert draw_lines("title", {"one": [(3.0, 1.0)]}).count("<circle") == 1

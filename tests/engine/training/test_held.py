@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -47,12 +48,13 @@ def test_a_held_base_answers_nearly_as_in_float32(plain, precision, most):
     assert precision == "fp32" or error > 0
 
 
+@pytest.mark.parametrize("dora", [False, True])
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_an_adapter_on_a_held_base_learns_and_is_float32(precision):
+def test_an_adapter_on_a_held_base_learns_and_is_float32(precision, dora):
     with one_thread():
         base = held(precision)
         before = {name: part.clone() for name, part in base.transformer.state_dict().items()}
-        model = add_adapter(base.transformer, LORA, 1)
+        model = add_adapter(base.transformer, replace(LORA, dora=dora), 1)
         trained = [part for part in model.parameters() if part.requires_grad]
         assert {part.dtype for part in trained} == {torch.float32}
         optimizer = torch.optim.AdamW(trained, lr=1e-2)

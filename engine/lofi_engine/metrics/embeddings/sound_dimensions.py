@@ -9,6 +9,7 @@ from lofi_engine.metrics.embeddings.sound_bands import (
     EDGES_HZ,
     NOISE_EDGES_HZ,
     SIDE_EDGES_HZ,
+    STEPS_FROM,
     WIDE_EDGES_HZ,
 )
 from lofi_engine.metrics.embeddings.sound_rhythm import HITS_EDGES_HZ, MOVEMENT_EDGES_HZ
@@ -50,7 +51,8 @@ def _combs() -> list[tuple[str, str, str]]:
 _MEANINGS: tuple[tuple[str, str, str], ...] = (
     ("loudness", "dBFS", "root mean square of both sides"),
     ("loudness-spread", "dB", "standard deviation of the level of frames of 43 ms"),
-    *_bands("level", "dB", EDGES_HZ, "level of {} against the whole"),
+    *_bands("level", "dB", EDGES_HZ, "level of {} against the whole")[:STEPS_FROM],
+    *_bands("level", "dB", EDGES_HZ, "level of {} against the band below")[STEPS_FROM:],
     *_bands("quiet", "dB", WIDE_EDGES_HZ, "quietest tenth of {} against its median: the floor"),
     *_bands("loud", "dB", WIDE_EDGES_HZ, "loudest twentieth of {} against its median: hits"),
     *_bands(
@@ -65,12 +67,12 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
     ("movement-centre", "octaves of 1 Hz", "centre of the speeds of the rises' variation"),
     ("beat-period", "octaves of 1 s", "time after which rises come again, within 0.5 to 1.1 s"),
     ("beat-clarity", "1", "autocorrelation of the rises at the best such time"),
-    ("chroma-change", "dB", "how unlike the pitch classes of 0.25 s apart are"),
+    ("chroma-change", "dB", "how unlike pitch classes 0.25 s apart are"),
     ("chroma-spread", "bits", "entropy of the pitch classes"),
     ("third", "nepers", "major against minor third of the strongest fifth"),
     ("pitch-height", "semitones", "mean pitch above C3"),
     ("tuning-in", "1", "how much peaks agree with semitones of A at 440 Hz"),
-    ("tuning-off", "1", "how much peaks agree with a quarter tone above those"),
+    ("tuning-off", "1", "how much they lie 25 cents above those, below is negative"),
     *_combs(),
     ("throb-vocoder", "dB", f"the treble's envelope at multiples of {VOCODER_HZ:.2f} Hz"),
     ("throb-latents", "dB", "the same at multiples of an eighth of it, the latents' rate"),

@@ -21,12 +21,13 @@ def ladder_page(ladder: Ladder, command: str) -> str:
     lines = [
         "# Which metric sees what",
         "",
-        f"Made by `{command}` from {plain(ladder.clips)} (content {ladder.content_hash}). "
-        f"{ladder.count} clips are degraded. A metric of pairs holds them against themselves "
-        f"undegraded. A metric of sets holds them against the other {ladder.count}, which share no "
-        "clip with them: what it says of the undegraded ones is the floor. A level is told where "
-        "the 95 % interval of its difference to the undegraded, by paired bootstrap over clips, "
-        "leaves out zero.",
+        f"Made by `{command}` from {plain(ladder.clips)} (content {ladder.content_hash}).",
+        "",
+        f"{ladder.count} clips are degraded, fewer for slow metrics, as stated with each. A metric "
+        "of pairs holds them against themselves undegraded: it hears any change at all. A metric "
+        f"of sets holds them against {ladder.count} others, which share no clip with them: what it "
+        "says of the undegraded ones is the floor. A level is told where the 95 % interval of its "
+        "difference to the undegraded, by paired bootstrap over clips, leaves out zero.",
         "",
         *(f"- **{word}**: {meaning}." for word, meaning in MEANINGS.items()),
         "",
@@ -37,7 +38,7 @@ def ladder_page(ladder: Ladder, command: str) -> str:
         "",
         "## The degradations",
         "",
-        "All keep length, channels, sample rate and level; from mild to severe.",
+        "All keep length, channels and sample rate; levels go from mild to severe.",
         "",
         *_markdown(_degradation_rows(ladder)),
     ]

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from lofi_engine.gallery.spectrogram import HEIGHT, WIDTH
+from lofi_engine.metrics.checks import plural
 from lofi_engine.metrics.document import NO_DIFFERENCE
 from lofi_engine.metrics.page.bars import Bar, draw_bars
 from lofi_engine.metrics.page.embedding_map import EmbeddingMap
@@ -60,7 +61,7 @@ def _set(one: Row) -> str:
     converted = ", converted" if one["converted"] else ""
     channels = {1: "mono", 2: "stereo"}[one["channels"]]
     facts = (
-        f"{one['clips']} clips",
+        plural(one["clips"], "clip"),
         f"{one['duration_sec']:.0f} s",
         f"{one['sample_rate']} Hz {channels}{converted}",
         f"hash {one['hash']}",
@@ -150,7 +151,8 @@ def _line(figure: Row) -> str:
         for key in ("no_interval", "text")
         if figure["details"].get(key)
     ]
-    return f"<li>{_escaped(figure['judged'])}: {' · '.join(said)}</li>"
+    failed = '<b class="failed">failed</b> ' if figure["details"].get("failed") else ""
+    return f"<li>{failed}{_escaped(figure['judged'])}: {' · '.join(said)}</li>"
 
 
 def _legend(one: Row) -> str:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.models.ace_step_v1 import hub
 from lofi_engine.models.family import Base
 from lofi_engine.models.outline import Outline
 
+if TYPE_CHECKING:
+    from lofi_engine.models.ace_step_v1.configurations import Configs
+    from lofi_engine.models.training_outline import TrainingOutline
+
 BUILTIN = "builtin:"
 HUB = "hf:"
 TINY = "builtin:tiny"
 DEFINITIONS = {TINY: "1"}
 """The built-in bases, each with a number that is raised whenever its weights change."""
+FRAMES_PER_SEC = 44100 / 4096
+"""Latent frames of a second."""
 
 
 class AceStepV1:
@@ -123,24 +130,31 @@ class AceStepV1:
         Raises:
             StageError: the base's configuration is not known here, or not of this family.
         """
-        from lofi_engine.models.ace_step_v1 import configurations, parameters
+        from lofi_engine.models.ace_step_v1 import parameters
 
-        if model == TINY:
-            configs, source = configurations.builtin_configs(), f"the configuration of {model}"
-        elif model.startswith(BUILTIN):
-            raise StageError(f"base.model: '{model}' is not built in")
-        elif model.startswith(HUB):
-            configs, source = configurations.hub_configs(model.removeprefix(HUB), revision)
-        else:
-            configs = configurations.folder_configs(home / model)
-            source = f"the configuration in {model}"
-        try:
+        configs, source = _configs(model, revision, home)
+        with _refusing_others(self.name, model):
             return parameters.outline(configs, source)
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-            raise StageError(
-                f"base.model: the configuration of {model} is not of the family {self.name}: "
-                f"{error}"
-            ) from error
+
+    def training_outline(self, model: str, *, revision: str, home: Path) -> TrainingOutline:
+        """Say what training an adapter keeps in memory, from the configuration as in `outline`.
+
+        Raises:
+            StageError: the base's configuration is not known here, or not of this family.
+        """
+        from functools import partial
+
+        from lofi_engine.models.ace_step_v1 import parameters
+        from lofi_engine.models.ace_step_v1.activations import activations
+        from lofi_engine.models.ace_step_v1.config import TransformerConfig
+        from lofi_engine.models.ace_step_v1.published import TRANSFORMER
+        from lofi_engine.models.training_outline import TrainingOutline
+
+        configs, source = _configs(model, revision, home)
+        with _refusing_others(self.name, model):
+            config = TransformerConfig.from_mapping(configs[TRANSFORMER])
+            weights = parameters.transformer_weights(config)
+        return TrainingOutline(source, weights, FRAMES_PER_SEC, partial(activations, config))
 
     def _load_builtin(self, model: str, precision: str, transformer: Path | None) -> Base:
         if model != TINY:
@@ -156,6 +170,30 @@ class AceStepV1:
             config = TransformerConfig.from_mapping(base.configs.transformer)
             base.transformer = load_transformer(config, transformer, precision)
         return set_precision(base, precision)
+
+
+def _configs(model: str, revision: str, home: Path) -> tuple[Configs, str]:
+    """Give a base's configuration, and which it is."""
+    from lofi_engine.models.ace_step_v1 import configurations
+
+    if model == TINY:
+        return configurations.builtin_configs(), f"the configuration of {model}"
+    if model.startswith(BUILTIN):
+        raise StageError(f"base.model: '{model}' is not built in")
+    if model.startswith(HUB):
+        return configurations.hub_configs(model.removeprefix(HUB), revision)
+    return configurations.folder_configs(home / model), f"the configuration in {model}"
+
+
+@contextmanager
+def _refusing_others(family: str, model: str) -> Iterator[None]:
+    """Say of what a configuration makes fail that it is not of this family."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise StageError(
+            f"base.model: the configuration of {model} is not of the family {family}: {error}"
+        ) from error
 
 
 def _vocabulary(location: str | None, home: Path) -> str | None:

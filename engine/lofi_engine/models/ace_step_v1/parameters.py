@@ -59,6 +59,16 @@ def outline(configs: Mapping[str, Mapping[str, Any]], source: str) -> Outline:
     )
 
 
+def transformer_weights(config: TransformerConfig) -> tuple[OutlinedWeight, ...]:
+    """List every weight of the transformer, run or not."""
+    return (
+        *_transformer_encoder(config),
+        *_transformer_decoder(config),
+        *_never_run(config),
+        *_projectors(config),
+    )
+
+
 def _linear(name: str, inputs: int, outputs: int, *, bias: bool = True) -> Weights:
     yield OutlinedWeight(f"{name}.weight", (outputs, inputs), "matrix")
     if bias:
