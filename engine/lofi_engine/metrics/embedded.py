@@ -90,8 +90,7 @@ def embed_set(clips: ClipSet, embedding: Embedding, report: Report) -> EmbeddedS
 
     Raises:
         MetricError: the set is empty, a clip has no sound or is shorter than a window, clips differ
-            in sample rate or channels, a vector is not finite, all clips are one sound, or all
-            vectors are alike.
+            in sample rate or channels, a vector is not finite, or all vectors are alike.
     """
     check_set(clips)
     formats = FormatCheck()
@@ -114,11 +113,6 @@ def embed_set(clips: ClipSet, embedding: Embedding, report: Report) -> EmbeddedS
         hop_sec=embedding.hop_sec,
         format=sound_format,
     )
-    if len(found.names) > 1 and len(found.copies()) == len(found.names) - 1:
-        raise MetricError(
-            f"{found.label}: all {len(found.names)} clips are the same sound",
-            hint="use clips that differ: copies say nothing about others of their kind",
-        )
     check_spread(found)
     return found
 
@@ -143,7 +137,7 @@ def check_spread(embedded: EmbeddedSet) -> None:
         raise MetricError(
             f"{embedded.label}: {embedded.embedding_name} gives all {len(stacked)} windows of "
             f"{len(embedded.names)} clips nearly the same vector",
-            hint="the model is collapsed, or the clips nearly are one: use another of either",
+            hint="the model is collapsed, or every clip is a copy of one: use another of either",
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lofi_engine.errors import MetricError
 from lofi_engine.metrics.bootstrap import centred_interval, draw_clips
 from lofi_engine.metrics.checks import FormatCheck, check_reference, check_set, listed, pair_names
 from lofi_engine.metrics.clips import ClipSet
@@ -159,8 +160,17 @@ class FrechetAudioDistance:
         """Embed a set, or take it from memory under its present label."""
         key = clips.content_hash()
         if key not in self._embedded:
-            self._embedded[key] = embed_set(clips, self._embedding, report)
+            self._embedded[key] = _of_many_sounds(embed_set(clips, self._embedding, report))
         return replace(self._embedded[key], label=clips.label)
+
+
+def _of_many_sounds(embedded: EmbeddedSet) -> EmbeddedSet:
+    if len(embedded.copies()) == len(embedded.names) - 1:
+        raise MetricError(
+            f"{embedded.label}: all {len(embedded.names)} clips are the same sound",
+            hint="use clips that differ: copies say nothing about others of their kind",
+        )
+    return embedded
 
 
 def _check_beforehand(sets: tuple[ClipSet, ...]) -> None:

@@ -27,6 +27,9 @@ BUILTIN_BASES = ("builtin:tiny",)
 BUILTIN_EMBEDDINGS = ("lofi-sound-v1",)
 """Embeddings that come with lofi-recipe, for `measure.fad.embedding`."""
 
+SELECT_TERMS = ("held_out_loss", "fad", "prompt", "ratings")
+"""What a checkpoint's score is made of, as `select.weights` names it."""
+
 TAKEN_NAMES = {"lora": "the adapter's own folder", "float32": "the reference of every measure"}
 """Names no variant may have, and what has them."""
 
@@ -66,6 +69,7 @@ def _locations(document: Document, values: _Values) -> Iterator[Problem]:
         (("base", "lyric_vocabulary"), _HUB_FILE, "hf:owner/name/FILE"),
         (("measure", "fad", "embedding"), _HUB_PINNED, "hf:owner/name"),
         (("measure", "clap", "model"), _HUB_PINNED, "hf:owner/name"),
+        (("select", "clap"), _HUB_PINNED, "hf:owner/name"),
         (("publish", "to"), _HUB, "hf:owner/name"),
     )
     for path, whole, form in places:
@@ -100,6 +104,7 @@ def _home_signs(document: Document, values: _Values) -> Iterator[Problem]:
     sources = _get(values, ("dataset", "sources"), list) or []
     paths: list[Path] = [("base", "model"), ("base", "lyric_vocabulary"), ("dataset", "styles")]
     paths += [("measure", "fad", "embedding"), ("measure", "clap", "model"), ("publish", "to")]
+    paths += [("select", "clap"), ("select", "ratings")]
     paths += [
         ("dataset", "sources", at, key) for at in range(len(sources)) for key in ("path", "ledger")
     ]
@@ -218,6 +223,29 @@ def _warmup(document: Document, values: _Values) -> Iterator[Problem]:
         yield document.problem(("training", "warmup_steps"), message)
 
 
+def _select(document: Document, values: _Values) -> Iterator[Problem]:
+    """Check that something counts, that what counts has what it needs, and that nothing is idle."""
+    path: Path = ("select", "weights")
+    weights = {name: _get(values, (*path, name), float) for name in SELECT_TERMS}
+    counting = {name for name, weight in weights.items() if weight}
+    if set(weights.values()) == {0.0}:
+        message = f"all are 0, so nothing can be chosen; raise {listed(SELECT_TERMS)}"
+        yield document.problem(path, message)
+    for term, key in (("prompt", "clap"), ("ratings", "ratings")):
+        if term in counting and _get(values, ("select", key), str) is None:
+            message = f"counts, but select.{key} is missing; add it or set this to 0"
+            yield document.problem((*path, term), message)
+    if _get(values, ("select", "clap"), str) is not None and not counting & {"fad", "prompt"}:
+        message = (
+            "listens to no clip, for none is rendered while select.weights.prompt and "
+            "select.weights.fad are 0; raise one or remove it"
+        )
+        yield document.problem(("select", "clap"), message, at_key=True)
+    if "fad" in counting and _get(values, ("dataset", "holdout_share"), float) == 0:
+        message = "needs held-out tracks; raise dataset.holdout_share or set this to 0"
+        yield document.problem((*path, "fad"), message)
+
+
 def _variants(document: Document, _values: _Values) -> Iterator[Problem]:
     """Check each variant's keys against its width; what would do nothing is refused."""
     variants = document.value().get("variants")
@@ -273,6 +301,7 @@ CHECKS: tuple[_Check, ...] = (
     _sources,
     _durations,
     _warmup,
+    _select,
     _variants,
     _gates,
 )

@@ -181,6 +181,37 @@ class Training:
 
 
 @dataclass(frozen=True)
+class SelectWeights:
+    """How much each term of a checkpoint's score counts; 0 leaves it out."""
+
+    held_out_loss: float
+    fad: float
+    prompt: float
+    ratings: float
+
+
+@dataclass(frozen=True)
+class Select:
+    """How the best checkpoint is chosen.
+
+    `clips`, `steps` and `duration_sec` are of the clips rendered where fad or prompt counts. `clap`
+    is `hf:owner/name` or a folder, `ratings` a file; both relative to the recipe, None without.
+    """
+
+    weights: SelectWeights
+    clips: int
+    steps: int
+    duration_sec: int
+    clap: str | None
+    ratings: str | None
+
+    @property
+    def renders(self) -> bool:
+        """Whether clips are rendered from every checkpoint, which takes long."""
+        return self.weights.fad > 0 or self.weights.prompt > 0
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Prompts whose activations steer quantization."""
 
@@ -284,6 +315,7 @@ class Recipe:
     dataset: Dataset
     lora: Lora
     training: Training
+    select: Select
     calibration: Calibration
     variants: Mapping[str, Variant]
     measure: Measure

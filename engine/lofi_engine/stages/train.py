@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_engine.errors import StageError
+from lofi_engine.events import Event
 from lofi_engine.models.loading import base_of, base_sources
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
@@ -25,10 +26,11 @@ from lofi_engine.training.encoded import read_index
 from lofi_engine.training.history import History
 from lofi_engine.training.job import SAMPLES, TrainingJob, train
 from lofi_engine.training.launch import launch
+from lofi_engine.training.preflight import run_preflight
 from lofi_engine.training.processes import join_processes
 from lofi_runtime.atomic import link_or_copy, write_json, write_text
 
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,10 @@ def _train(context: StageContext, settings: Settings) -> History:
         else:
             emit(said["done"], said["total"], said["message"])
 
+    def note(line: str) -> None:
+        context.sink(Event(context.stage, 0, 0, "", line, kind="note"))
+
+    run_preflight(job, note, context.warn)
     count = settings.training.processes
     if count == 1:
         return train(job, join_processes(1), emit, context.warn)

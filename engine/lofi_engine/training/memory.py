@@ -139,6 +139,10 @@ def _changes(lora: Lora, training: Training) -> Iterator[tuple[str, tuple[Lora, 
         yield f"training.batch_size: {smaller}", (lora, replace(training, batch_size=smaller))
     half_window = round(training.window_sec / 2, 3)
     yield f"training.window_sec: {half_window:g}", (lora, replace(training, window_sec=half_window))
+    for key in ("checkpoint_every", "sample_every"):
+        twice = 2 * getattr(training, key)
+        if twice <= training.steps:
+            yield f"training.{key}: {twice}", (lora, replace(training, **{key: twice}))
     if lora.r > 1:
         yield f"lora.r: {lora.r // 2}", (replace(lora, r=lora.r // 2), training)
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 
 if TYPE_CHECKING:
     import torch
+
+_WAIT_HOURS = 6
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,14 @@ def join_processes(wanted: int) -> Processes:
     if wanted == 1:
         return Processes()
     import torch
-    from accelerate import Accelerator
+    from accelerate import Accelerator, InitProcessGroupKwargs
 
-    # Mixed precision is the loop's own.
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
+    # Mixed precision is the loop's own. While the first process renders samples or judges a
+    # checkpoint the others wait, longer than the ten minutes after which NCCL gives up.
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=_WAIT_HOURS))
+    accelerator = Accelerator(
+        cpu=not torch.cuda.is_available(), mixed_precision="no", kwargs_handlers=[patience]
+    )
     if accelerator.num_processes != wanted:
         raise StageError(
             f"training.processes is {wanted}, and {_processes(accelerator.num_processes)} joined",

@@ -13,6 +13,8 @@ from lofi_engine.training.encoded import EncodedTrack, read_shard, stack_conditi
 from lofi_engine.training.flow import add_noise, denoising_loss, shifted_sigmas
 
 if TYPE_CHECKING:
+    import torch
+
     from lofi_engine.models.family import Base
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -41,23 +43,58 @@ def validation_error(
     Returns:
         The squared error of the implied clean latents, over tracks and noise levels.
     """
+    errors = validation_errors(
+        base, folder, tracks, shift=shift, window_frames=window_frames, seed=seed
+    )
+    return mean_error(errors)
+
+
+def validation_errors(
+    base: Base,
+    folder: Path,
+    tracks: Sequence[EncodedTrack],
+    *,
+    shift: float,
+    window_frames: int,
+    seed: int,
+) -> list[list[float]]:
+    """Give the denoising error of every track, in their order, at each of `LEVELS`.
+
+    Arguments are those of `validation_error`, which is their mean.
+    """
     import torch
 
     device = next(base.transformer.parameters()).device
-    grid = shifted_sigmas(shift).flip(0)
-    sigmas = grid[[int(level * len(grid)) for level in LEVELS]]
+    sigmas = level_sigmas(shift)
     generator = torch.Generator().manual_seed(seed)
-    total = 0.0
+    errors = []
     base.transformer.eval()
     with torch.inference_mode():
         for track in tracks:
             features = read_shard(folder / track.shard)
             latents = features.latents[None, ..., :window_frames]
             conditioning = stack_conditioning([features], base.speaker_width).to(device)
+            row = []
             for sigma in sigmas:
                 noise = torch.randn(latents.shape, generator=generator)
                 level = sigma.view(1)
                 noisy = add_noise(latents, noise, level)
                 velocity = base.velocity(noisy.to(device), level.to(device) * 1000, conditioning)
-                total += float(denoising_loss(velocity.float().cpu(), noisy, latents, level))
-    return total / (len(tracks) * len(LEVELS))
+                row.append(float(denoising_loss(velocity.float().cpu(), noisy, latents, level)))
+            errors.append(row)
+    return errors
+
+
+def mean_error(errors: Sequence[Sequence[float]]) -> float:
+    """Give the mean over tracks and levels of what `validation_errors` gave."""
+    total = 0.0
+    for row in errors:
+        for error in row:
+            total += error
+    return total / (len(errors) * len(LEVELS))
+
+
+def level_sigmas(shift: float) -> torch.Tensor:
+    """Give the noise levels, sigma from 0 to 1, that `LEVELS` are with a timestep shift."""
+    grid = shifted_sigmas(shift).flip(0)
+    return grid[[int(level * len(grid)) for level in LEVELS]]

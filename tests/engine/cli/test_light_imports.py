@@ -33,6 +33,7 @@ print(json.dumps({"code": code, "modules": sorted({name.split(".")[0] for name i
         ["run", "--help"],
         ["data", "report", "RECIPE"],
         ["data", "plan", "RECIPE"],
+        ["measure", "--list"],
         ["data", "outreach", "RECIPE", "--artist", "Ann", "--tracks", "1"],
     ],
 )

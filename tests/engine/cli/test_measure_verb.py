@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +104,10 @@ def test_without_names_what_can_run_does_and_the_rest_says_why_not(folders):
 def test_where_nothing_can_run_that_is_said_and_exit_1(folders):
     said = measure("A")
     assert said.exit_code == 1
-    assert "lofi-recipe: no metric can run with what is given: fad needs a second" in said.stderr
-    assert "left out:" in said.stdout
+    assert said.stderr.endswith(
+        "no metric can run with what is given - what each one lacks stands under left out\n"
+    )
+    assert "\nleft out:\n  fad " in said.stdout
 
 
 def test_a_metric_that_refuses_does_not_lose_the_others(folders):
@@ -213,16 +213,31 @@ def test_the_list_says_what_every_metric_tells_and_needs():
     assert "ranks: buzz, clipping, low-pass, noise, quantization" in blocks["mel"]
 
 
-def test_the_list_loads_no_library_of_models():
-    code = (
-        "import sys; sys.argv = ['lofi-recipe', 'measure', '--list']\n"
-        "from lofi_engine.cli.main import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules = set(done.stdout.splitlines()[-1].split())
-    assert not {"torch", "transformers", "librosa", "numba", "sklearn"} & modules
+def styled(folder, amounts):
+    """Write four clips of each of two styles: a tone of the style's, of another pitch each."""
+    folder.mkdir()
+    time = np.arange(4 * 22_050) / 22_050
+    for style, hertz in (("CORE-01", 220.0), ("CORE-02", 1_500.0)):
+        for take in range(4):
+            pitch = hertz * (1 + amounts * take)
+            noise = 0.01 * np.random.default_rng(take).standard_normal(len(time))
+            tone = 0.3 * np.sin(2 * np.pi * pitch * time) * (np.mod(time, 0.5) < 0.3)
+            soundfile.write(folder / f"{style}-{take}.wav", tone + noise, 22_050)
+
+
+def test_styles_that_became_one_clip_each_fail_with_exit_1(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    styled(tmp_path / "base", 0.2)
+    styled(tmp_path / "ours", 0.002)
+    said = measure("ours", "base", "--metric", "style-collapse", "--page", "page")
+    assert said.exit_code == 1
+    row = next(line for line in said.stdout.splitlines() if line.startswith("style-collapse-div"))
+    assert " FAILED " in row
+    (line,) = [one for one in said.stderr.splitlines() if one.startswith("lofi-recipe: ")]
+    assert line.startswith("lofi-recipe: style-collapse-diversity: ours: collapsed: diversity ")
+    page = Path("page/index.html").read_text(encoding="utf-8")
+    assert page.count('<b class="failed">failed</b> ours: ') == 1
+    assert "collapsed: diversity within a style" in page
 
 
 def test_strange_names_stay_in_their_line(folders):

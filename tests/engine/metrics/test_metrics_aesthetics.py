@@ -170,9 +170,9 @@ def test_a_model_without_its_scales_is_refused(folder: Path, tmp_path: Path) -> 
         Aesthetics(bare)
 
 
-def test_without_the_package_the_extra_is_named(
+def test_without_the_package_it_is_said_how_to_install_it_without_torchaudio(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(util, "find_spec", lambda name: None)
-    with pytest.raises(MetricError, match=r"not installed - pip install 'lofi-recipe\[aesthetics"):
+    with pytest.raises(MetricError, match=r"not installed - pip install --no-deps audiobox-aesth"):
         Aesthetics(folder)

@@ -9,9 +9,11 @@ from lofi_engine.metrics.bootstrap import (
     centred_interval,
     difference_interval,
     draw_clips,
+    graded_interval,
     mean_interval,
     quantile_interval,
     resampled,
+    share_interval,
 )
 from lofi_engine.metrics.frechet import DistanceTo
 from lofi_engine.metrics.moments import ClipMoments
@@ -30,7 +32,7 @@ def width(interval):
     return interval.high - interval.low
 
 
-@pytest.mark.parametrize("count", [6, 12, 50])
+@pytest.mark.parametrize("count", [2, 3, 5, 6, 12, 50])
 def test_intervals_of_normal_values_hold_the_mean_as_often_as_they_say(count):
     assert 0.92 <= coverage(lambda rng: rng.standard_normal(count) + 3, 3.0) <= 0.975
 
@@ -59,6 +61,40 @@ def test_values_that_are_all_alike_have_an_interval_without_width():
     assert (interval.low, interval.high) == (0.5, 0.5)
 
 
+@pytest.mark.parametrize("count", [3, 20])
+def test_an_interval_ends_where_no_value_can_be(count):
+    values = np.random.default_rng(1).uniform(0.5, 1.0, count) ** 0.1
+    interval = mean_interval(values, span=(0.0, 1.0))
+    assert interval.high <= 1.0
+    assert mean_interval([0.1, 0.9], span=(0.0, 1.0)).low == 0.0
+
+
+def test_the_score_interval_of_a_share_is_wilsons():
+    assert share_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert share_interval(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mark", "span", "ends"),
+    [
+        (1.0, (0.0, 1.0), (1 - 0.2775, 1.0)),
+        (0.0, (0.0, 1.0), (0.0, 0.2775)),
+        (0.5, (0.0, 1.0), (0.5 * 0.7225, 0.5 * 0.7225 + 0.2775)),
+        (0.0, (-1.0, 1.0), (-0.2775, 0.2775)),
+        (-1.0, (-1.0, 1.0), (-1.0, -1.0 + 2 * 0.2775)),
+    ],
+)
+def test_ten_clips_of_one_mark_leave_room_for_as_many_others_as_wilson_does(mark, span, ends):
+    interval = graded_interval([mark] * 10, span)
+    assert (interval.low, interval.high) == pytest.approx(ends, abs=1e-4)
+    assert interval.resamples == 0
+
+
+def test_marks_that_differ_have_the_bootstraps_interval():
+    marks = [1.0] * 9 + [0.0]
+    assert graded_interval(marks, (0.0, 1.0), 3) == mean_interval(marks, 3, span=(0.0, 1.0))
+
+
 def test_a_paired_difference_cancels_what_both_sets_share():
     rng = np.random.default_rng(2)
     hardness = 5 * rng.standard_normal(30)
@@ -81,8 +117,8 @@ def test_paired_intervals_hold_the_difference_as_often_as_they_say():
 
 def test_quantiles_lie_as_far_out_as_student_s_t_for_so_many_clips():
     drawn = np.linspace(0, 1, 100_001)
-    below = norm.cdf(t.ppf(0.025, 4) * np.sqrt(5 / 4))
-    interval = quantile_interval(drawn, 5)
+    below = norm.cdf(t.ppf(0.025, 6) * np.sqrt(7 / 6))
+    interval = quantile_interval(drawn, 7)
     assert (interval.low, interval.high) == pytest.approx((below, 1 - below), abs=1e-5)
     assert quantile_interval(drawn, 10_000).low == pytest.approx(0.025, abs=1e-4)
 

@@ -20,9 +20,7 @@ from lofi_engine.metrics.clips import Clip
 from tests.support.metric_clips import RATE, noise_clip, noise_set, set_of
 
 AGAIN = " - leave it out or make it again"
-CONVERT = (
-    " - pass --convert to bring every clip to the lowest sample rate and the fewest channels"
-)
+CONVERT = " - pass --convert to bring every clip to the lowest sample rate and the fewest channels"
 
 
 def refusal(check, *arguments):
@@ -37,6 +35,17 @@ def clip_of(samples):
 
 def constant(value, channels=1):
     return np.full((channels, RATE), value)
+
+
+def test_samples_of_another_full_scale_are_refused():
+    samples = 20_000 * np.sin(np.arange(8000) / 10, dtype=np.float32)[None]
+    with pytest.raises(MetricError) as caught:
+        check_clip(Clip("loud", samples, 8000), "takes")
+    assert str(caught.value) == (
+        "takes: loud: peaks at 2e+04, where full scale is 1"
+        " - divide its samples by what its full scale is, such as 32768"
+    )
+    check_clip(Clip("hot", samples / 10_000, 8000), "takes")
 
 
 def test_sound_passes_down_to_the_quietest_that_counts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,6 +85,23 @@ def test_a_model_that_is_not_named_and_an_extra_that_is_not_installed_are_said(
     monkeypatch.setitem(extras.PACKAGES, "visqol", "no_such_package")
     said = lacks(Needs(extra="visqol"), one)
     assert said == "is not installed: pip install 'lofi-recipe[visqol]'"
+    monkeypatch.setitem(extras.PACKAGES, "aesthetics", "no_such_package")
+    said = lacks(Needs(extra="aesthetics"), one)
+    assert said == "is not installed: pip install --no-deps audiobox-aesthetics"
+
+
+def test_a_classifier_is_not_trained_on_the_same_prompts_and_seeds(tmp_path):
+    names = [f"CORE-{style}-{take}" for style in ("01", "02") for take in range(4)]
+    judged, base = folder(tmp_path / "A", *names), folder(tmp_path / "B", *names)
+    facts = {name: {"prompt": "lofi", "seed": seed} for seed, name in enumerate(names)}
+    needs = Needs(reference=True, styles=True)
+    assert lacks(needs, judged, base, name="style-recall") == ""
+    for place in ("A", "B"):
+        (tmp_path / place / "clips.json").write_text(json.dumps(facts), encoding="utf-8")
+    judged, base = ClipFolder(tmp_path / "A"), ClipFolder(tmp_path / "B")
+    said = lacks(needs, judged, base, name="style-recall")
+    assert "A: generated from the same prompt and seed as clips of " in said
+    assert lacks(needs, judged, base, name="style-consistency") == ""
 
 
 def test_styles_need_two_with_clips_enough(tmp_path):

@@ -188,7 +188,7 @@ def test_more_dimensions_than_can_be_extrapolated_in_time_are_told(reference, mo
 def test_it_says_what_it_is(reference):
     assert fad().name == "fad"
     assert fad().needs.reference
-    assert fad().title == "Fréchet audio distance to the reference in linear-test, lower is better"
+    assert fad().title == "Fréchet audio distance to the reference in linear-test; lower is better"
     assert fad().sees == frozenset()
 
 
@@ -199,7 +199,7 @@ def test_it_claims_to_see_what_its_embedding_sees():
     assert FrechetAudioDistance(Seeing()).sees == {"noise"}
 
 
-CONVERT = " - pass --convert to bring every clip to one sample rate and stereo"
+CONVERT = " - pass --convert to bring every clip to the lowest sample rate and the fewest channels"
 SILENT = Clip("hush", np.zeros((1, 2 * RATE), np.float32), RATE)
 BROKEN = Clip("broken", np.full((1, 2 * RATE), np.nan, np.float32), RATE)
 
@@ -238,6 +238,19 @@ BROKEN = Clip("broken", np.full((1, 2 * RATE), np.nan, np.float32), RATE)
 )
 def test_what_would_mean_nothing_is_refused(judged, expected, reference):
     assert refusal(judged, reference) == expected
+
+
+def test_copies_of_one_sound_are_no_set_and_some_copies_are_named(reference):
+    copies = set_of("takes", *(noise_clip(name) for name in "abcdefgh"))
+    assert refusal(copies, reference) == (
+        "takes: all 8 clips are the same sound"
+        " - use clips that differ: copies say nothing about others of their kind"
+    )
+    mixed = noise_set("takes")
+    doubled = [*(mixed.clip(name) for name in mixed.names), replace(mixed.clip("c1"), name="c9")]
+    figure, _ = fad().measure(set_of("takes", *doubled), reference, silent)
+    assert figure.details["copies"] == ["c9"]
+    assert figure.text.startswith("1 of 7 clips are copies of others: c9; ")
 
 
 class Collapsed(LinearEmbedding):

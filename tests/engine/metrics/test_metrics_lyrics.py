@@ -94,8 +94,8 @@ def test_words_are_weighted_and_not_clips(folder: Path, heard: tuple[str, str]) 
         0,
     ]
     assert figure.interval is not None
-    assert figure.interval.low == pytest.approx(2 / (count + 1))
-    assert figure.interval.high == pytest.approx(1)
+    assert figure.interval.low == 0.0  # two clips say next to nothing of others
+    assert figure.interval.high > 1
     assert (figure.metric, figure.n, figure.counted, figure.better) == (
         "lyrics",
         2,

@@ -6,15 +6,15 @@ from lofi_engine.errors import MetricError
 from lofi_engine.metrics.figures import HIGHER, LOWER
 from lofi_engine.metrics.per_clip import compare_each, measure_each, relative_to
 
-VALUES = {"b": 2.0, "a": 1.0, "c": 6.0}
+VALUES = {"b": 2.0, "a": 1.0, "c": 6.0, "d": 4.0, "e": 3.5, "f": 1.5}
 
 
 def test_a_figure_is_the_mean_of_the_clips_with_its_interval():
     figure = measure_each("mel", VALUES, better=LOWER, unit="dB", judged="A", against="B")
-    assert (figure.metric, figure.value, figure.n, figure.counted) == ("mel", 3.0, 3, "clips")
-    assert figure.interval.low == 1.0 < 3.0 < figure.interval.high == 6.0
+    assert (figure.metric, figure.value, figure.n, figure.counted) == ("mel", 3.0, 6, "clips")
+    assert 1.0 < figure.interval.low < 3.0 < figure.interval.high < 6.0
     assert figure.interval.resamples == 2000
-    assert list(figure.each.items()) == [("a", 1.0), ("b", 2.0), ("c", 6.0)]
+    assert list(figure.each.items()) == sorted(VALUES.items())
     assert (figure.better, figure.unit, figure.judged, figure.against) == (LOWER, "dB", "A", "B")
 
 
@@ -49,8 +49,8 @@ def test_one_clip_is_refused():
 
 
 def test_a_value_that_is_no_number_is_refused_with_its_clip():
-    values = {**VALUES, "d": float("inf"), "e": float("nan")}
-    with pytest.raises(MetricError, match="mel: A: NaN or infinity for d, e - leave them out"):
+    values = {**VALUES, "x": float("inf"), "y": float("nan")}
+    with pytest.raises(MetricError, match="mel: A: NaN or infinity for x, y - leave them out"):
         measure_each("mel", values, better=LOWER, judged="A")
 
 
@@ -60,7 +60,7 @@ def test_figures_are_compared_clip_by_clip():
     difference = compare_each(first, second)
     assert difference.value == pytest.approx(0.53)
     assert difference.relative == pytest.approx(0.53 / 3)
-    assert (difference.metric, difference.n) == ("mel", 3)
+    assert (difference.metric, difference.n) == ("mel", 6)
     assert 0.5 < difference.interval.low < 0.53 < difference.interval.high < 0.57
     assert difference.is_worse
     assert not compare_each(second, first).is_worse
@@ -74,12 +74,25 @@ def test_a_fall_is_worse_where_higher_is_better():
     assert not compare_each(second, first).is_worse
 
 
+def test_marks_that_are_all_alike_leave_room_for_clips_that_fare_otherwise():
+    right = dict.fromkeys("abcdefghij", 1.0)
+    given = {"better": HIGHER, "span": (0.0, 1.0), "graded": True}
+    figure = measure_each("tempo", right, **given)
+    assert figure.interval.low == pytest.approx(1 - 0.2775, abs=1e-4)
+    assert (figure.value, figure.interval.high, figure.interval.resamples) == (1.0, 1.0, 0)
+    difference = compare_each(figure, figure, graded_span=(0.0, 1.0))
+    assert difference.interval.high == pytest.approx(0.2775, abs=1e-4)
+    wrong = measure_each("tempo", dict.fromkeys(right, 0.0), **given)
+    assert compare_each(wrong, figure, graded_span=(0.0, 1.0)).is_worse
+
+
 def test_figures_of_other_clips_or_metrics_are_not_compared():
     first = measure_each("mel", VALUES, better=LOWER)
     with pytest.raises(MetricError) as caught:
         compare_each(first, measure_each("mel", {"a": 1.0, "x": 2.0}, better=LOWER))
     assert str(caught.value) == (
-        "mel: clips without a pair: b, c, x - measure both sets on clips of the same names"
+        "mel: clips without a pair: b, c, d and 3 more"
+        " - measure both sets on clips of the same names"
     )
     with pytest.raises(MetricError, match="mel cannot be compared with key - compare figures of"):
         compare_each(first, measure_each("key", VALUES, better=HIGHER))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -12,10 +13,13 @@ from lofi_engine.metrics.registry import (
     METRIC_NAMES,
     MODEL_OPTIONS,
     MetricOptions,
-    make_embedding,
+    check_name,
     make_metrics,
     metric_facts,
 )
+from lofi_engine.metrics.shelf import Shelf
+
+_BETTER = re.compile(r"; (lower|higher) is better\b")
 
 
 def test_every_metric_says_what_it_is_without_a_model():
@@ -37,6 +41,24 @@ def test_a_figures_name_means_the_metric_that_gives_it_and_twice_is_once():
     assert [metric.name for metric in made] == ["fad", "mel"]
 
 
+@pytest.mark.parametrize(
+    ("figure", "metric"),
+    [
+        ("style-collapse-distance", "style-collapse"),
+        ("style-collapse-diversity", "style-collapse"),
+        ("tempo-error", "tempo"),
+        ("aesthetics-quality", "aesthetics"),
+    ],
+)
+def test_every_figure_that_a_metric_gives_leads_to_it(figure, metric):
+    assert check_name(figure) == metric
+
+
+def test_every_title_says_which_way_is_better():
+    titles = [metric_facts(name).title for name in METRIC_NAMES]
+    assert [title for title in titles if not _BETTER.search(title)] == []
+
+
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_list():
     with pytest.raises(MetricError) as caught:
         make_metrics(["mel", "mrsft"], MetricOptions())
@@ -56,14 +78,8 @@ def test_a_metric_without_its_model_says_which_option_names_it(name, option):
         make_metrics([name], MetricOptions())
 
 
-def test_an_embedding_that_is_not_built_in_is_looked_for_as_a_model(tmp_path):
-    assert make_embedding("lofi-sound-v1").name == "lofi-sound-v1"
-    with pytest.raises(MetricError, match="nowhere"):
-        make_embedding(str(tmp_path / "nowhere"))
-
-
 def test_the_given_embedding_is_used():
-    embedding = make_embedding("lofi-sound-v1")
+    embedding = Shelf().embedding("lofi-sound-v1")
     (metric,) = make_metrics(["fad"], MetricOptions(embedding="not there"), embedding)
     assert "lofi-sound-v1" in metric.title
 

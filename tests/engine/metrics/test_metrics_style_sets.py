@@ -110,7 +110,7 @@ def test_sets_of_two_sample_rates_are_refused_before_anything_is_embedded():
         embed_styled((ours, other), PlaceEmbedding(2), lambda *step: seen.append(step))
     assert str(refused.value) == (
         "base: JAZZ-0: 2000 Hz mono, but ours: JAZZ-0 is 1000 Hz mono - "
-        "pass --convert to bring every clip to one sample rate and stereo"
+        "pass --convert to bring every clip to the lowest sample rate and the fewest channels"
     )
     assert not seen
 
