@@ -24,9 +24,9 @@ from lofi_runtime.atomic import replace_folder
 if TYPE_CHECKING:
     import torch
 
-_RESUME = "resume.safetensors"
+RESUME = "resume.safetensors"
 _RESUMABLE = 2
-_LOOP = "loop.json"
+LOOP = "loop.json"
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ def save_checkpoint(
         shutil.rmtree(aside, ignore_errors=True)
         raise _unwritten(place, checkpoint, error) from error
     for older in all_checkpoints(folder)[:-_RESUMABLE]:
-        (older / _RESUME).unlink(missing_ok=True)
+        (older / RESUME).unlink(missing_ok=True)
 
 
 def _write(aside: Path, checkpoint: Checkpoint, write_adapter: WriteAdapter) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     write_adapter(aside, checkpoint.adapter, checkpoint.step)
-    save_tensors(aside / _RESUME, _tensors(checkpoint))
+    save_tensors(aside / RESUME, _tensors(checkpoint))
     history = checkpoint.history
     styles, models = history.names()
     loop = {
@@ -104,7 +104,7 @@ def _write(aside: Path, checkpoint: Checkpoint, write_adapter: WriteAdapter) -> 
         "stopped_early": history.stopped_early,
         "scaler": dict(checkpoint.scaler),
     }
-    (aside / _LOOP).write_text(json.dumps(loop), encoding="utf-8")
+    (aside / LOOP).write_text(json.dumps(loop), encoding="utf-8")
 
 
 def _tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
@@ -153,8 +153,8 @@ def read_checkpoint(place: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
     try:
-        tensors: dict[str, Any] = dict(load_file(place / _RESUME))
-        loop = json.loads((place / _LOOP).read_text(encoding="utf-8"))
+        tensors: dict[str, Any] = dict(load_file(place / RESUME))
+        loop = json.loads((place / LOOP).read_text(encoding="utf-8"))
         return Checkpoint(
             step=loop["step"],
             adapter=load_adapter_weights(place),

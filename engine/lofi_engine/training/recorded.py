@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lofi_engine.training.checkpoints import _LOOP, _RESUME, all_checkpoints
+from lofi_engine.training.checkpoints import LOOP, RESUME, all_checkpoints
 from lofi_runtime.atomic import read_json
 
 
@@ -20,7 +20,7 @@ def recorded_losses(folder: Path) -> list[float]:
     places = all_checkpoints(folder)
     if not places:
         return []
-    with safe_open(places[-1] / _RESUME, "pt") as file:
+    with safe_open(places[-1] / RESUME, "pt") as file:
         losses: list[float] = file.get_tensor("history/steps")[:, 0].tolist()
     return losses
 
@@ -35,7 +35,7 @@ def recorded_judgements(folder: Path) -> Mapping[str, Mapping[int, float]]:
         "held_out_loss" and "adapter_effect"; see `history.History`.
     """
     places = all_checkpoints(folder)
-    loop = read_json(places[-1] / _LOOP) if places else {}
+    loop = read_json(places[-1] / LOOP) if places else {}
     return {
         name: {int(step): value for step, value in loop.get(key, {}).items()}
         for name, key in (("held_out_loss", "held_out"), ("adapter_effect", "effects"))
