@@ -3,9 +3,9 @@
 Each line is a training of three steps on a base made for it, in a process of its own. Measured is
 the process's peak resident memory (Linux: VmHWM) over what it had once everything was imported.
 Every estimate must lie within 15 % of it. Beside it stand the most bytes that live tensors had, and
-the peak with glibc's own way of keeping what was freed: it gives blocks of up to 32 MB back late or
-never, which these small bases consist of and the full-size one does not. What is held to the bound
-is therefore measured with blocks of 1 MiB and more given back at once.
+the peak with glibc's own way of keeping what was freed: it learns to give blocks of up to 32 MB
+back late or never, which is all that these small bases consist of. What is held to the bound is
+therefore measured with that learning off: blocks of 128 KiB and more are given back at once.
 
 Run alone: python bench/bench_train_memory.py [NAME ...]
 """
@@ -63,7 +63,7 @@ TRAINING = model.Training(
 STEPS = 3
 TRACK_FRAMES = 700
 MOST_ERROR = 0.15
-GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -80,14 +80,17 @@ class Case:
 
     @property
     def lora(self) -> model.Lora:
+        """Its adapter."""
         return model.Lora(self.rank, 16.0, rslora=True, targets=TARGETS, dora=self.dora)
 
     @property
     def training(self) -> model.Training:
+        """How it is trained."""
         return replace(TRAINING, **self.changes)
 
     @property
     def config(self) -> TransformerConfig:
+        """Its base's transformer."""
         lyric_encoder = LyricEncoderConfig(
             output_size=self.width // 2,
             attention_heads=4,
@@ -127,7 +130,7 @@ CASES = {
 }  # fmt: skip
 
 
-class Enough(Exception):
+class Enough(Exception):  # noqa: N818
     """The training has shown what it takes."""
 
 
@@ -147,6 +150,7 @@ class LiveTensors(TorchDispatchMode):
         return found
 
     def add(self, tensor: torch.Tensor) -> None:
+        """Count a tensor's storage from now on."""
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key in self._sizes:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,6 +54,7 @@ class Clock:
 
     @contextmanager
     def counting(self, what: str) -> Iterator[None]:
+        """Count what is done inside as `what`."""
         before = time.process_time()
         yield
         self.seconds[what] = self.seconds.get(what, 0.0) + time.process_time() - before
@@ -145,9 +147,7 @@ class InStepTraining:
             for name in (KINDS if training.ssl else ())
         }
         self._generator = torch.Generator().manual_seed(job.seed)
-        self._sampler = EncodingSampler(
-            job, inputs, self._base, self._listeners, self._generator
-        )
+        self._sampler = EncodingSampler(job, inputs, self._base, self._listeners, self._generator)
         self._adapter = [part for part in self._model.parameters() if part.requires_grad]
         self._optimizer = torch.optim.AdamW(
             self._adapter, lr=training.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY
@@ -155,7 +155,8 @@ class InStepTraining:
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer, lambda done: 1 - done / training.steps
         )
-        self._base.transformer.gradient_checkpointing = training.gradient_checkpointing
+        transformer: Any = self._base.transformer
+        transformer.gradient_checkpointing = training.gradient_checkpointing
         self._model.train()
 
     @property
