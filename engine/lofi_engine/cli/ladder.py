@@ -22,7 +22,7 @@ from lofi_engine.metrics.registry import MetricOptions, make_metrics
 from lofi_runtime.atomic import write_text
 
 _WITHOUT_MODELS = ("fad", "mrstft", "mel", "tempo", "key")
-_MOST_CLIPS = {"visqol": 4, "mrstft": 8, "mel": 8}  # seconds of work a minute of sound: 5, 3, 1
+_MOST_CLIPS = {"visqol": 6, "mrstft": 8, "mel": 8}  # seconds of work a minute of sound: 5, 3, 1
 _HOW_TO_READ = """
 After the verdict: the mildest level told from the undegraded. * claimed, ! claimed in vain.
 """

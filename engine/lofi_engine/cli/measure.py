@@ -88,19 +88,19 @@ def run_measure(wanted: Wanted) -> int:
             return make_metrics([name], wanted.options, given, shelf)[0]
 
         scores = [_score(name, partial(make, name), sets, sink) for name in chosen]
-        document = as_document(
-            measured, scores, left_out, seed=wanted.options.seed, converted=converted
-        )
-        page = None
-        if wanted.page is not None:
-            from lofi_engine.metrics.page.writing import write_report
+    document = as_document(
+        measured, scores, left_out, seed=wanted.options.seed, converted=converted
+    )
+    _print(document, measured, scores, left_out, as_json=wanted.as_json)
+    sys.stdout.flush()
+    if wanted.page is not None:  # last: figures that took long are not lost with it
+        from lofi_engine.metrics.page.writing import write_report
 
+        with _sink() as sink:
             page = write_report(
                 wanted.page, document, measured, embedding, wanted.page_clips,
                 _reporter("page", sink),
             )  # fmt: skip
-    _print(document, measured, scores, left_out, as_json=wanted.as_json)
-    if page is not None:
         (sys.stderr if wanted.as_json else sys.stdout).write(f"{one_line(str(page))}\n")
     return _finish(scores)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from lofi_engine.audio.decode import DecodeError, decode
 from lofi_engine.data.rows import Row, accepted_rows
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.clips import Clip, ClipFacts, ClipSet
+from lofi_engine.metrics.clips import Clip, ClipFacts, hash_clips
 from lofi_engine.metrics.side_files import TABLE_NAME
 from lofi_runtime.atomic import read_json, write_json
 from lofi_runtime.backend import SAMPLE_RATE
@@ -72,7 +71,7 @@ class RenderedClips:
 
     def content_hash(self) -> str:
         """Hash names, sample rates and samples."""
-        self._hash = self._hash or _hash_clips(self)
+        self._hash = self._hash or hash_clips(self)
         return self._hash
 
     def _file(self, name: str) -> Path:
@@ -131,7 +130,7 @@ class Tracks:
 
     @cached_property
     def _hash(self) -> str:
-        return _hash_clips(self)
+        return hash_clips(self)
 
 
 def reference_tracks(curated: Path, split: Path) -> Tracks:
@@ -166,13 +165,3 @@ def keep_some(clips: RenderedClips, folder: Path) -> None:
         for name, one in facts.items()
     }
     write_json(folder / TABLE_NAME, table)
-
-
-def _hash_clips(clips: ClipSet) -> str:
-    """Hash as `metrics.clips.ClipsInMemory` does, so that equal sounds have equal hashes."""
-    digest = hashlib.sha256()
-    for name in clips.names:
-        clip = clips.clip(name)
-        digest.update(f"{name}\0{clip.sample_rate}\0{clip.samples.shape}\0".encode())
-        digest.update(clip.samples.astype("<f4", copy=False).tobytes())
-    return digest.hexdigest()[:12]

@@ -55,6 +55,31 @@ class Clip:
         return float(self.samples.shape[1] / self.sample_rate)
 
 
+class ContentHash:
+    """Hashes clips as they come: equal sounds of equal names have equal hashes."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, name: str, samples: npt.NDArray[np.float32], sample_rate: int) -> None:
+        """Add a clip's name, sample rate and samples; sets add theirs in the order of names."""
+        self._digest.update(f"{name}\0{sample_rate}\0{samples.shape}\0".encode())
+        self._digest.update(samples.astype("<f4", copy=False).tobytes())
+
+    def digits(self) -> str:
+        """Give the first 12 hexadecimal digits."""
+        return self._digest.hexdigest()[:12]
+
+
+def hash_clips(clips: ClipSet) -> str:
+    """Read every clip of a set and hash it."""
+    found = ContentHash()
+    for name in clips.names:
+        clip = clips.clip(name)
+        found.add(name, clip.samples, clip.sample_rate)
+    return found.digits()
+
+
 class ClipSet(Protocol):
     """Clips by name, read one at a time so that a set of any size fits in memory.
 
@@ -129,9 +154,4 @@ class ClipsInMemory:
 
     def content_hash(self) -> str:
         """Hash names, sample rates and samples."""
-        digest = hashlib.sha256()
-        for name in self.names:
-            clip = self._clips[name]
-            digest.update(f"{name}\0{clip.sample_rate}\0{clip.samples.shape}\0".encode())
-            digest.update(clip.samples.astype("<f4").tobytes())
-        return digest.hexdigest()[:12]
+        return hash_clips(self)

@@ -93,6 +93,7 @@ def embed_set(clips: ClipSet, embedding: Embedding, report: Report) -> EmbeddedS
             in sample rate or channels, a vector is not finite, or all vectors are alike.
     """
     check_set(clips)
+    embedding_name = embedding.name  # loads what is loaded late: its refusal is of no set
     formats = FormatCheck()
     vectors: dict[str, Vectors] = {}
     sound_format: SoundFormat | None = None
@@ -108,7 +109,7 @@ def embed_set(clips: ClipSet, embedding: Embedding, report: Report) -> EmbeddedS
         names=clips.names,
         vectors=vectors,
         content_hash=clips.content_hash(),
-        embedding_name=embedding.name,
+        embedding_name=embedding_name,
         window_sec=embedding.window_sec,
         hop_sec=embedding.hop_sec,
         format=sound_format,

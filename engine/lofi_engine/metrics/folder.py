@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from lofi_engine.audio.decode import AUDIO_SUFFIXES, DecodeError, decode
 from lofi_engine.audio.quiet import quiet_stderr
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.checks import SoundFormat
-from lofi_engine.metrics.clips import Clip, ClipFacts
+from lofi_engine.metrics.clips import Clip, ClipFacts, ContentHash
 from lofi_engine.metrics.convert import to_format
 from lofi_engine.metrics.side_files import read_facts, read_table
 from lofi_runtime.errors import ManyProblemsError
@@ -120,7 +119,7 @@ class ClipFolder:
         """
         problems: list[str] = []
         extents: dict[str, Extent] = {}
-        digest = hashlib.sha256()
+        content = ContentHash()
         for number, name in enumerate(self.names, 1):
             try:
                 samples, sample_rate = self._samples(name)
@@ -129,11 +128,11 @@ class ClipFolder:
             else:
                 sound_format = SoundFormat(sample_rate, len(samples))
                 extents[name] = Extent(sound_format, samples.shape[1] / sample_rate)
-                _add(digest, name, samples, sample_rate)
+                content.add(name, samples, sample_rate)
             report(number, len(self.names), name)
         if problems:
             raise UnreadableClipsError(problems)
-        self._hash = digest.hexdigest()[:12]
+        self._hash = content.digits()
         return extents
 
     def content_hash(self) -> str:
@@ -222,13 +221,6 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _latents_path(path: Path) -> Path:
     return path.with_name(path.stem + LATENTS)
-
-
-def _add(
-    digest: hashlib._Hash, name: str, samples: npt.NDArray[np.float32], sample_rate: int
-) -> None:
-    digest.update(f"{name}\0{sample_rate}\0{samples.shape}\0".encode())
-    digest.update(samples.astype("<f4", copy=False).tobytes())
 
 
 def _printable(path: Path) -> str:

@@ -16,7 +16,7 @@ from tests.support.ladder_metrics import StandInMetric, error_power, noisy_tones
 
 @pytest.fixture
 def folder(tmp_path):
-    clips = noisy_tones(4)
+    clips = noisy_tones(12)
     (tmp_path / "tones").mkdir()
     for name in clips.names:
         samples = clips.clip(name).samples
@@ -32,7 +32,7 @@ def test_any_folder_is_climbed_and_the_table_says_what_is_ranked_from_where(fold
     done = _ladder(folder, "--metric", "mel", "--degradation", "noise")
     assert done.return_value == 0
     lines = done.stdout.splitlines()
-    assert lines[0] == f"2 clips of {folder}, and as many to hold them against"
+    assert lines[0] == f"6 clips of {folder}, and as many to hold them against"
     assert lines[1].split() == ["metric", "noise"]
     assert lines[2].split() == ["mel", "ranked,", "50", "dB", "SNR", "*"]
     assert "5/5 levels  mel: noise at 10 dB SNR" in done.stderr
@@ -41,7 +41,7 @@ def test_any_folder_is_climbed_and_the_table_says_what_is_ranked_from_where(fold
 def test_json_has_every_level_with_both_intervals(folder):
     done = _ladder(folder, "--metric", "mel", "--degradation", "buzz", "--json")
     told = json.loads(done.stdout)
-    assert (told["degraded"], told["false_claims"]) == (2, 0)
+    assert (told["degraded"], told["false_claims"]) == (6, 0)
     (climb,) = told["climbs"]
     assert (climb["metric"], climb["degradation"], climb["verdict"]) == ("mel", "buzz", "ranked")
     assert climb["held_against"] == "the same clips undegraded"

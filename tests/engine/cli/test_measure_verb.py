@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lofi_engine.cli.main import app
 from lofi_engine.metrics.folder import ClipFolder
 from tests.support.audio_folder import tune
 from tests.support.finished_run import lofi_recipe
+from tests.support.ordinary_user import heeding_permissions
 
 NAMES = ("a", "b", "c")
 
@@ -234,10 +236,10 @@ def test_styles_that_became_one_clip_each_fail_with_exit_1(tmp_path, monkeypatch
     row = next(line for line in said.stdout.splitlines() if line.startswith("style-collapse-div"))
     assert " FAILED " in row
     (line,) = [one for one in said.stderr.splitlines() if one.startswith("lofi-recipe: ")]
-    assert line.startswith("lofi-recipe: style-collapse-diversity: ours: collapsed: diversity ")
-    page = Path("page/index.html").read_text(encoding="utf-8")
+    assert line.startswith("lofi-recipe: style-collapse-diversity: ours: collapsed")
+    page = html.unescape(Path("page/index.html").read_text(encoding="utf-8"))
     assert page.count('<b class="failed">failed</b> ours: ') == 1
-    assert "collapsed: diversity within a style" in page
+    assert line.partition("ours: ")[2] in page
 
 
 def test_strange_names_stay_in_their_line(folders):
@@ -267,6 +269,19 @@ def test_a_foreign_folder_is_refused_before_anything_is_measured(folders):
     (line,) = refusal("A", "B", "--page", "home")
     assert "home: holds other files and will not be written to" in line
     assert [path.name for path in (folders / "home").iterdir()] == ["index.html"]
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_measured(folders):
+    (folders / "closed").mkdir(mode=0o555)
+    with heeding_permissions():
+        said = measure("A", "B", "--metric", "mel", "--page", "closed/page")
+    assert said.exit_code == 1
+    assert said.stdout == ""
+    assert str(said.exception) == (
+        "closed/page: the page cannot be written: Permission denied - name another folder"
+    )
+    assert measure("A", "B", "--metric", "mel", "--page", "new/page").exit_code == 0
+    assert sorted(path.name for path in Path("new").iterdir()) == ["page"]
 
 
 def test_real_music_with_noise_gives_sensible_figures_against_itself(tmp_path):

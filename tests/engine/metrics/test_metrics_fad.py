@@ -248,7 +248,7 @@ def test_copies_of_one_sound_are_no_set_and_some_copies_are_named(reference):
     )
     mixed = noise_set("takes")
     doubled = [*(mixed.clip(name) for name in mixed.names), replace(mixed.clip("c1"), name="c9")]
-    figure, _ = fad().measure(set_of("takes", *doubled), reference, silent)
+    figure, _ = fad().measure(set_of("takes", *doubled), reference, silent_report)
     assert figure.details["copies"] == ["c9"]
     assert figure.text.startswith("1 of 7 clips are copies of others: c9; ")
 

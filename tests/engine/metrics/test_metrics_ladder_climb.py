@@ -31,7 +31,7 @@ def _quiet(_done, _total, _name):
 
 
 def _climb(metric, degradations=NOISE, clips=None):
-    return climb_ladder([metric], clips or noisy_tones(6), _quiet, degradations=degradations)
+    return climb_ladder([metric], clips or noisy_tones(12), _quiet, degradations=degradations)
 
 
 def test_a_metric_that_measures_the_error_ranks_noise_from_the_mildest_level():
@@ -75,7 +75,7 @@ def test_a_metric_of_sets_is_held_against_clips_it_does_not_share():
         seen.append(float(np.abs(reference).max()))
         return high_power(judged, reference)
 
-    clips = noisy_tones(4)
+    clips = noisy_tones(12)
     metric = StandInMetric(value, frozenset({"noise"}), needs=Needs(reference=True))
     (climb,) = _climb(metric, clips=clips).climbs
     assert climb.held_against == OTHER_CLIPS
@@ -180,13 +180,13 @@ def test_the_page_holds_verdicts_floors_and_every_figure():
     page = ladder_page(_climb(metric), "lofi-recipe ladder --markdown page.md")
     assert "Made by `lofi-recipe ladder --markdown page.md` from tones (content " in page
     assert "| stand-in | ranked, 50 dB SNR * |" in page
-    assert "`stand-in` against the same clips undegraded: undegraded 0 over 3 clips" in page
+    assert "`stand-in` against the same clips undegraded: undegraded 0 over 6 clips" in page
     assert (
         "| noise | white noise this far under the clip's power | 50, 40, 30, 20, 10 dB SNR |"
         in (page)
     )
-    assert "| noise | ranked | 50: 1.1e-07 (+" in page
-    assert " | 10: 0.00106 (+" in page
+    assert "| noise | ranked | 50: 2.3e-07 (+" in page
+    assert " | 10: 0.00229 (+" in page
 
 
 def test_a_slow_metric_is_given_fewer_clips_spread_over_the_half():

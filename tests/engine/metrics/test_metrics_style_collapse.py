@@ -23,7 +23,8 @@ def _set(label, seed, centres=None, clips=6, spread=1.0):
     return clips_at(label, places)
 
 
-def _measure(judged, base, dimensions=DIMENSIONS, **options):
+def _measure(judged, base, dimensions=DIMENSIONS, share=0.8, **options):
+    options["share"] = share
     return StyleCollapse(PlaceEmbedding(dimensions), **options).measure(judged, base, silent)
 
 
@@ -152,7 +153,7 @@ def test_the_share_to_keep_can_be_stated():
 
 
 def test_two_sets_are_compared_by_what_each_keeps_of_one_base():
-    metric, base = StyleCollapse(PlaceEmbedding(DIMENSIONS)), _set("base", 2)
+    metric, base = StyleCollapse(PlaceEmbedding(DIMENSIONS), share=0.8), _set("base", 2)
     dull, lively = _set("dull", 1, spread=0.5), _set("lively", 1)
     distance, diversity = metric.compare(dull, lively, base, silent)
     assert diversity.value == pytest.approx(-0.5, abs=0.1)
@@ -216,3 +217,12 @@ def test_a_base_that_makes_one_clip_of_a_style_has_nothing_to_lose():
         "base: the base's clips of RAIN all sound the same, so there is nothing to lose - "
         "generate them with different seeds"
     )
+
+
+def test_left_to_itself_a_drop_of_more_than_a_tenth_fails():
+    ours, base = _set("ours", 1, spread=0.82, clips=40), _set("base", 2, clips=40)
+    assert not _measure(ours, base)[1].details["failed"]
+    distance, diversity = StyleCollapse(PlaceEmbedding(DIMENSIONS)).measure(ours, base, silent)
+    assert not distance.details["failed"]
+    assert diversity.details["failed"]
+    assert diversity.details["text"].endswith(", below 0.9")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def check_place(folder: Path, measured: Sequence[Path]) -> None:
         measured: the folders of audio.
 
     Raises:
-        MetricError: it is a file, holds other files, or lies in a folder that is measured.
+        MetricError: it is a file, holds other files, lies in a folder that is measured, or cannot
+            be written to.
     """
     if folder.exists() and not folder.is_dir():
         raise MetricError(f"{folder}: is a file", hint="name a folder for the page")
@@ -43,6 +45,7 @@ def check_place(folder: Path, measured: Sequence[Path]) -> None:
                 f"{folder}: holds other files and will not be written to",
                 hint="name a new folder, or one with an older page of lofi-recipe measure",
             )
+        _check_writable(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
@@ -82,6 +85,12 @@ def write_report(
     except OSError as error:
         raise _unwritable(folder, error) from error
     return page
+
+
+def _check_writable(folder: Path) -> None:
+    """Make a folder where the page will make its own, and take it away again."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    Path(tempfile.mkdtemp(prefix=".lofi-", dir=nearest)).rmdir()
 
 
 def _unwritable(folder: Path, error: OSError) -> MetricError:
