@@ -15,8 +15,11 @@ from pathlib import Path
 
 from lofi_engine.errors import NeedsError, StageError
 from lofi_engine.measuring.foresight import missing_for_gates
+from lofi_engine.models.loading import base_of, family_of
 from lofi_engine.quantization.rules import check_variant
 from lofi_engine.recipe.model import Recipe
+from lofi_engine.training.memory import CARD_BYTES, estimate_training_memory
+from lofi_engine.training.selection_needs import missing_for_select
 from lofi_engine.training.ssl_features import KINDS, find_ssl_model
 from lofi_runtime.bundle import REQUIRED_FILES
 from lofi_runtime.version import VERSION
@@ -32,12 +35,10 @@ ENGINE_PACKAGES = (
 COMPONENTS = tuple(Path(name).stem for name in REQUIRED_FILES if name.endswith(".onnx"))
 
 FULL_SIZE_DISK_BYTES = 120 * GB
-"""Base 7.7, encoded set 10, twenty adapters of 1.05 and the moments of two, merged float32 13.2,
+"""Base 7.7, encoded set 10, twenty adapters of 1.05 and the moments of three, merged float32 13.2,
 graphs float32 12.2, four variants about 14, the same again published, and room to work."""
 FULL_SIZE_MEMORY_BYTES = 30 * GB
 """Merging and exporting hold the float32 transformer (13.2 GB) and its graph at once."""
-FULL_SIZE_ACCELERATOR_BYTES = 24 * GB
-"""The specification's card for r = 256; r = 64 is reported to fit under 10 GB."""
 
 
 def check_needs(recipe: Recipe) -> None:
@@ -60,6 +61,7 @@ def _missing(recipe: Recipe) -> Iterator[str]:
         yield from _missing_hardware(recipe)
     yield from _missing_token(recipe)
     yield from missing_for_gates(recipe)
+    yield from missing_for_select(recipe)
     yield from _missing_ssl_models(recipe)
     yield from _not_built(recipe)
 
@@ -142,11 +144,17 @@ def _missing_tracks(recipe: Recipe) -> Iterator[str]:
 
 
 def _missing_hardware(recipe: Recipe) -> Iterator[str]:
+    need = _training_bytes(recipe)
     if not _has_accelerator():
-        need = FULL_SIZE_ACCELERATOR_BYTES // GB
         yield (
             f"accelerator: none found; {recipe.training.steps} steps at rank {recipe.lora.r} "
-            f"need one with {need} GB - run on a machine with a GPU"
+            f"need one with {need / GB:.1f} GB - run on a machine with a GPU"
+        )
+    if need > CARD_BYTES:
+        yield (
+            f"training: about {need / GB:.1f} GB of the accelerator's memory, more than the "
+            f"{CARD_BYTES // GB} GB it is meant for - lofi-recipe plan {recipe.path} says what "
+            "lowers it"
         )
     memory = _memory_bytes()
     if memory < FULL_SIZE_MEMORY_BYTES:
@@ -184,6 +192,18 @@ def _not_built(recipe: Recipe) -> Iterator[str]:
             yield str(error)
     if recipe.execution.engine != "local":
         yield f"execution.engine: '{recipe.execution.engine}' is not built in {VERSION} - use local"
+
+
+def _training_bytes(recipe: Recipe) -> int:
+    """Estimate what training takes of an accelerator; 0 where the base's shape is not known."""
+    base = base_of(recipe)
+    try:
+        outline = family_of(base).training_outline(
+            base.model, revision=base.revision, home=recipe.home
+        )
+    except StageError:  # that the base is missing is said elsewhere
+        return 0
+    return estimate_training_memory(outline, recipe.lora, recipe.training).training
 
 
 def _has_accelerator() -> bool:

@@ -23,7 +23,7 @@ PIPELINE: Mapping[str, tuple[str, ...]] = {
     "split": ("curate", "describe"),
     "encode": ("curate", "describe", "split"),
     "train": ("split", "encode"),
-    "select": ("encode", "train"),
+    "select": ("curate", "describe", "encode", "train"),
     "merge": ("select",),
     "export": ("merge",),
     "quantize": ("export",),

@@ -30,6 +30,7 @@ from lofi_engine.recipe.model import (
     Lora,
     Measure,
     Recipe,
+    Select,
     Source,
     Synth,
     Training,
@@ -51,13 +52,16 @@ def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     """Give the recipe as a rehearsal runs it, and one line for each thing that differs."""
     variants = {name: _variant(variant) for name, variant in recipe.variants.items()}
     measure = _measure(recipe.measure, recipe.dataset)
+    select = _select(recipe.select, recipe.dataset)
+    fad = measure.fad is not None or select.weights.fad > 0
     changed = replace(
         recipe,
         name=f"{recipe.name[:50]}-rehearsal",
         base=Base(recipe.base.family, BASE, "main", None),
         lora=_lora(recipe.lora),
-        dataset=_dataset(recipe.dataset, measure),
+        dataset=_dataset(recipe.dataset, fad=fad),
         training=_training(recipe.training),
+        select=select,
         calibration=Calibration(min(4, recipe.calibration.prompts)),
         variants=variants,
         measure=measure,
@@ -67,14 +71,14 @@ def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     return replace(changed, changes=(*recipe.changes, *differences)), differences
 
 
-def _dataset(dataset: Dataset, measure: Measure) -> Dataset:
+def _dataset(dataset: Dataset, *, fad: bool) -> Dataset:
     duration_sec = dataset.quality.min_duration_sec
     synth = Synth(tracks=TRACKS, duration_sec=duration_sec, styles=())
     return replace(
         dataset,
         sources=(Source(path=None, ledger=None, synth=synth),),
         target_tracks=None,
-        holdout_share=_holdout_share(dataset) if measure.fad else dataset.holdout_share,
+        holdout_share=_holdout_share(dataset) if fad else dataset.holdout_share,
         # Synthesised tracks are CC0; a policy that does not list it would refuse them all.
         licenses=replace(dataset.licenses, allow=tuple(sorted({*dataset.licenses.allow, "cc0"}))),
     )
@@ -103,6 +107,18 @@ def _training(training: Training) -> Training:
         checkpoint_every=max(1, steps // 2),
         sample_every=max(1, steps // 2),
     )
+
+
+def _select(select: Select, dataset: Dataset) -> Select:
+    """Leave out what needs a model or people; what then counts for nothing is the loss."""
+    clips = min(SEEDS_FOR_FAD, select.clips)
+    duration_sec = min(int(DURATION_SEC), select.duration_sec)
+    weights = replace(select.weights, prompt=0.0, ratings=0.0)
+    if not dataset.holdout_share or _lacks_windows(clips, duration_sec, dataset):
+        weights = replace(weights, fad=0.0)
+    if not weights.fad:
+        weights = replace(weights, held_out_loss=weights.held_out_loss or 1.0)
+    return Select(weights, clips, min(4, select.steps), duration_sec, clap=None, ratings=None)
 
 
 def _variant(variant: Variant) -> Variant:
@@ -169,7 +185,15 @@ def _differences(recipe: Recipe, changed: Recipe) -> tuple[str, ...]:
     if changed.dataset.holdout_share != recipe.dataset.holdout_share:
         share, asked = changed.dataset.holdout_share, recipe.dataset.holdout_share
         lines.append(f"dataset.holdout_share: {share:g} in place of {asked:g}, for fad")
+    lines += _select_differences(recipe.select, changed.select)
     return (*lines, *_gate_differences(recipe.measure, changed.measure))
+
+
+def _select_differences(select: Select, changed: Select) -> Iterator[str]:
+    for name, asked in vars(select.weights).items():
+        weight = getattr(changed.weights, name)
+        if weight != asked:
+            yield f"select.weights.{name}: {weight:g} in place of {asked:g}"
 
 
 def _gate_differences(measure: Measure, changed: Measure) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from lofi_engine.needs import check_needs
 from lofi_engine.recipe.load import load_recipe
-from lofi_engine.recipe.model import FadGate
+from lofi_engine.recipe.model import FadGate, Select, SelectWeights
 from lofi_engine.rehearse import rehearsal
 from lofi_engine.training.adapters import scale_of
 from lofi_runtime.shared_data import shared_folder
@@ -38,6 +38,7 @@ def test_a_rehearsal_says_everything_it_replaces():
     assert "dataset.holdout_share: 0.25 in place of 0.1, for fad" in said
     assert "measure.fad: by lofi-sound-v1, projected to the few dimensions" in said
     assert "measure.clap: not measured; it needs a model" in said
+    assert "select.weights.prompt: 0 in place of 1" in said
     assert "publish.to: runs/" in said
     if recipe.variants["int4"].method == "awq":
         assert "variants.int4.method: rtn in place of awq" in said
@@ -63,10 +64,21 @@ def test_tracks_too_short_for_fad_leave_it_out_of_the_rehearsal_and_it_is_said()
 
 
 def test_a_rehearsal_without_fad_holds_out_what_the_recipe_says():
-    recipe = replace(full(), measure=replace(full().measure, fad=None))
+    select = replace(full().select, weights=SelectWeights(0.0, 0.0, 1.0, 0.0))
+    recipe = replace(full(), measure=replace(full().measure, fad=None), select=select)
     changed, said = rehearsal(recipe)
     assert (changed.measure.seeds, changed.dataset.holdout_share) == (2, 0.1)
+    assert changed.select.weights == SelectWeights(1.0, 0.0, 0.0, 0.0)
     assert not [line for line in said if line.startswith(("measure.fad", "dataset.holdout"))]
+
+
+def test_a_rehearsal_chooses_by_loss_and_distance_without_a_model_or_ratings():
+    select = replace(full().select, ratings="heard.csv", weights=SelectWeights(0.5, 2.0, 1.0, 1.0))
+    recipe = replace(full(), measure=replace(full().measure, fad=None), select=select)
+    changed, said = rehearsal(recipe)
+    assert changed.select == Select(SelectWeights(0.5, 2.0, 0.0, 0.0), 4, 4, 5, None, None)
+    assert changed.dataset.holdout_share == 0.25
+    assert "select.weights.ratings: 0 in place of 1" in said
 
 
 @pytest.mark.pipeline

@@ -257,7 +257,10 @@ def _measure(
         int, typer.Option(min=0, max=500, help="Clips on the page, the worst first.")
     ] = 12,
 ) -> int:
-    """Score folders of audio against each other: figures with what they count and how sure."""
+    """Score folders of audio against each other: figures with what they count and how sure.
+
+    Exit code 1: a metric refused, or a figure is below its metric's own bound (collapsed styles).
+    """
     from lofi_engine.cli.measure import Wanted, run_list, run_measure
     from lofi_engine.metrics.registry import MetricOptions
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence, Set
 from pathlib import Path
 
-from lofi_engine.cli import sizes
+from lofi_engine.cli import sizes, training_plan
 from lofi_engine.errors import StageError
 from lofi_engine.lookup import StageState
 from lofi_engine.recipe.load import load_recipe
@@ -30,12 +30,16 @@ def run_plan(path: Path, overrides: Sequence[str] = (), *, as_json: bool = False
             }
             for state in states
         ]
-        planned = {"stages": rows, "sizes": _json_sizes(recipe)}
+        planned = {
+            "stages": rows,
+            "sizes": _json_sizes(recipe),
+            "training": _json_training(recipe),
+        }
         sys.stdout.write(json.dumps(planned, indent=1) + "\n")
         return 0
     print_plan(states)
     sys.stdout.write("\n")
-    for line in _size_lines(recipe):
+    for line in (*_size_lines(recipe), *_training_lines(recipe)):
         sys.stdout.write(line + "\n")
     return 0
 
@@ -50,6 +54,20 @@ def _size_lines(recipe: Recipe) -> list[str]:
 def _json_sizes(recipe: Recipe) -> dict[str, object]:
     try:
         return sizes.json_of(sizes.sizes_of(recipe))
+    except StageError as error:
+        return {"unknown": str(error)}
+
+
+def _training_lines(recipe: Recipe) -> list[str]:
+    try:
+        return ["", *training_plan.training_lines(training_plan.plan_training(recipe))]
+    except StageError:  # the base's configuration is not known, as the sizes say
+        return []
+
+
+def _json_training(recipe: Recipe) -> dict[str, object]:
+    try:
+        return training_plan.training_json(training_plan.plan_training(recipe))
     except StageError as error:
         return {"unknown": str(error)}
 

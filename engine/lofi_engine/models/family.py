@@ -6,6 +6,7 @@ Importing this module is cheap: torch is named in annotations only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,6 +81,18 @@ class Base(Protocol):
     """Samples at `sample_rate` of one latent frame, e.g. 4096."""
     speaker_width: int
     """Width of the speaker embedding, e.g. 512."""
+
+    def let_go_of_others(self) -> None:
+        """Keep `transformer` alone in memory: what training needs; `whole()` reads the rest."""
+        ...
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Have every network in memory, and let go again of those that were let go.
+
+        Raises:
+            StageError: what was let go cannot be read again.
+        """
+        ...
 
     def encode_audio(self, samples: npt.NDArray[np.float32], sample_rate: int) -> torch.Tensor:
         """Encode stereo (2, samples) to latents (8, 16, frames), float32."""

@@ -20,7 +20,12 @@ from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.training.batches import style_shares, text_shares
 from lofi_engine.training.board import BOARD, collect_board
-from lofi_engine.training.checkpoints import name_of, newest_checkpoint, step_of
+from lofi_engine.training.checkpoints import (
+    all_checkpoints,
+    name_of,
+    newest_checkpoint,
+    step_of,
+)
 from lofi_engine.training.curve import draw_losses
 from lofi_engine.training.encoded import read_index
 from lofi_engine.training.history import History
@@ -31,6 +36,8 @@ from lofi_engine.training.processes import join_processes
 from lofi_runtime.atomic import link_or_copy, write_json, write_text
 
 VERSION = 7
+PROGRESS = ".progress-"
+"""How the names begin of the folders where a run keeps a stage's progress, one a key."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         StageError: nothing to train on, a target that is no module, a loss that is not a number.
     """
     started = time.monotonic()
+    done_before = max(map(step_of, all_checkpoints(context.progress)), default=0)
     history = _train(context, settings)
     norms = _collect(context, settings.training.checkpoint_every)
     tracks = read_index(context.inputs["encode"], "train")
@@ -82,7 +90,9 @@ def run(context: StageContext, settings: Settings) -> Outcome:
             "adapter_effects": _by_name(history.effects),
             "adapter_norms": norms,
         },
-        measured={"steps_per_sec": len(losses) / max(1e-9, time.monotonic() - started)},
+        measured={
+            "steps_per_sec": (len(losses) - done_before) / max(1e-9, time.monotonic() - started)
+        },
         # Clips are for ears: another mastering must not make an equal training another one.
         # The board's files hold times.
         measured_files=_below(context.work, SAMPLES, BOARD),
@@ -114,6 +124,7 @@ def _train(context: StageContext, settings: Settings) -> History:
     def note(line: str) -> None:
         context.sink(Event(context.stage, 0, 0, "", line, kind="note"))
 
+    _tell_of_others(context)
     run_preflight(job, note, context.warn)
     count = settings.training.processes
     if count == 1:
@@ -130,6 +141,20 @@ def _train(context: StageContext, settings: Settings) -> History:
     if finished is None:
         raise StageError("train: the processes left no checkpoint", hint="run again")
     return finished.history
+
+
+def _tell_of_others(context: StageContext) -> None:
+    """Say what starts over: a changed recipe's training is another one, which nobody may expect."""
+    if all_checkpoints(context.progress):
+        return
+    for place in sorted(context.progress.parent.glob(f"{PROGRESS}*")):
+        kept = all_checkpoints(place)
+        if place != context.progress and kept:
+            context.warn(
+                f"train: starts at step 0; a training with other settings or data was stopped "
+                f"after {kept[-1].name}: run the recipe as it was then to go on with it, or remove "
+                f"it with `lofi-recipe clean` ({place.name})"
+            )
 
 
 def _by_name(values: Mapping[int, float]) -> dict[str, float]:
@@ -156,7 +181,6 @@ def _collect(context: StageContext, every: int) -> dict[str, float]:
         adapter_norm,
         load_adapter_weights,
     )
-    from lofi_engine.training.checkpoints import all_checkpoints
 
     norms = {}
     places = all_checkpoints(context.progress)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.recipe.model import Lora
@@ -29,6 +30,61 @@ _FOR_LOADERS = (
     "use_dora",
 )
 """What a loader of the other form needs; one that is older than a key would refuse it."""
+
+
+def checked_config(value: Any) -> dict[str, Any]:
+    """Give what was read as an adapter's config, once its figures can be reckoned with.
+
+    Raises:
+        ValueError: it is no mapping, or one of its values is not what PEFT writes; names the key.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("it is no mapping")
+    for key, (allowed, is_right) in _VALUES.items():
+        if key in value and not is_right(value[key]):
+            raise ValueError(f"{key} is {value[key]!r}, not {allowed}")
+    return value
+
+
+def _is_rank(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_alpha(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_pattern(value: Any, is_right: Callable[[Any], bool]) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, dict) or not all(map(is_right, value.values())):
+        return False
+    try:
+        return all(re.compile(key) for key in value)
+    except re.error:
+        return False
+
+
+def _are_targets(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    return value is None or isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+_VALUES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "r": ("a whole number above 0", _is_rank),
+    "lora_alpha": ("a number", _is_alpha),
+    "use_rslora": ("true or false", _is_flag),
+    "use_dora": ("true or false", _is_flag),
+    "target_modules": ("names of modules", _are_targets),
+    "rank_pattern": ("ranks by modules' names", lambda value: _is_pattern(value, _is_rank)),
+    "alpha_pattern": ("alphas by modules' names", lambda value: _is_pattern(value, _is_alpha)),
+}
+"""What a key may hold, in words and as a test."""
 
 
 def scale_of(lora: Lora) -> float:

@@ -181,6 +181,9 @@ def _change_norms(adapter: AdapterFile) -> dict[str, float]:
 
 def _product_norm(up: torch.Tensor, down: torch.Tensor) -> float:
     """Give the Frobenius norm of `up @ down`: the root of the trace of (BᵀB)(AAᵀ)."""
+    rank, smallest = len(down), min(len(up), down.shape[1])
+    if rank > smallest:  # no true LoRA, whose squared rank would take any amount of memory
+        return float((up.double() @ down.double()).norm())
     inner = up.double().T @ up.double()
     outer = down.double() @ down.double().T
     return math.sqrt(max(0.0, float((inner * outer).sum())))

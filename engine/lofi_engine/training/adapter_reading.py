@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lofi_engine.errors import StageError
 from lofi_engine.models.weight_files import StoredTensor, open_weights, read_headers, weight_files
 from lofi_engine.models.weight_names import summarize_names
-from lofi_engine.training.adapter_config import Config, module_rank, module_scale
+from lofi_engine.training.adapter_config import Config, checked_config, module_rank, module_scale
 from lofi_engine.training.adapter_files import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -139,7 +139,7 @@ def read_adapter(path: Path) -> AdapterFile:
     with open_weights(file) as opened:
         metadata = dict(opened.metadata() or {})
         alphas = {
-            module: float(opened.get_tensor(parts[ALPHA]))
+            module: _alpha(file, parts[ALPHA], opened.get_tensor(parts[ALPHA]))
             for module, parts in parsed.parts.items()
             if ALPHA in parts
         }
@@ -196,11 +196,19 @@ def _check_pairs(file: Path, parsed: Parsed, stored: Mapping[str, StoredTensor])
                     f"{file}: {name} is {stored[name].dtype}; {', '.join(_FLOATS)} are read"
                 )
         shapes = stored[parts[down]].shape, stored[parts[up]].shape
-        if min(map(len, shapes)) < 2 or shapes[0][0] != shapes[1][1]:
+        if min(map(len, shapes)) < 2 or shapes[0][0] != shapes[1][1] or shapes[0][0] == 0:
             raise StageError(
                 f"{file}: the pair of {module} does not multiply: {shapes[1]} by {shapes[0]}",
                 hint="fetch it again, or make it again",
             )
+
+
+def _alpha(file: Path, name: str, tensor: torch.Tensor) -> float:
+    if tensor.numel() != 1 or not bool(tensor.isfinite().all()):
+        raise StageError(
+            f"{file}: {name} is no single number", hint="fetch it again, or make it again"
+        )
+    return float(tensor)
 
 
 def _is_widened(name: str, stored: Mapping[str, StoredTensor]) -> bool:
@@ -224,27 +232,21 @@ def _config(file: Path, form: str, metadata: Mapping[str, str]) -> Config | None
     try:
         if form == "peft":
             place = file.parent / ADAPTER_CONFIG
-            return _mapping(read_json(place)) if place.is_file() else None
+            return checked_config(read_json(place)) if place.is_file() else None
         if TRAINED_CONFIG in metadata:
-            return _mapping(json.loads(metadata[TRAINED_CONFIG]))
+            return checked_config(json.loads(metadata[TRAINED_CONFIG]))
         if LOADERS_CONFIG in metadata:
-            return _without_prefix(_mapping(json.loads(metadata[LOADERS_CONFIG])))
-    except (ValueError, TypeError) as error:
+            return checked_config(_without_prefix(json.loads(metadata[LOADERS_CONFIG])))
+    except ValueError as error:
         raise StageError(
             f"{place}: the adapter's config is damaged ({error})", hint="fetch it again"
         ) from error
     return None
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError("it is no mapping")
-    return value
-
-
-def _without_prefix(config: dict[str, Any]) -> dict[str, Any]:
+def _without_prefix(config: Any) -> Any:
     """Undo the network's name that pipelines write before every key."""
-    if "r" in config:
+    if not isinstance(config, dict) or "r" in config:
         return config
     return {key.partition(".")[2] or key: value for key, value in config.items()}
 

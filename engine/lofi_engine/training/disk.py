@@ -5,7 +5,7 @@ from __future__ import annotations
 from lofi_engine.models.training_outline import TrainingOutline
 from lofi_engine.recipe.model import Lora, Training
 from lofi_engine.training.memory import estimate_training_memory
-from lofi_engine.training.samples import clip_length
+from lofi_engine.training.sample_prompts import clip_length
 from lofi_runtime.styles.taxonomy import GROUPS
 
 _FLOAT32 = 4

@@ -7,7 +7,10 @@ predict the clean latents (Karras et al. 2022, section 5) and compared with them
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 TRAIN_TIMESTEPS = 1000
 
@@ -17,12 +20,16 @@ def shifted_sigmas(shift: float) -> torch.Tensor:
 
     `sigma = shift * s / (1 + (shift - 1) * s)` for s = 1000/1000, 999/1000, ... 1/1000.
     """
+    import torch
+
     share = torch.arange(TRAIN_TIMESTEPS, 0, -1, dtype=torch.float64) / TRAIN_TIMESTEPS
     return (shift * share / (1 + (shift - 1) * share)).float()
 
 
 def draw_sigmas(count: int, shift: float, generator: torch.Generator) -> torch.Tensor:
     """Draw noise levels (count,), logit-normal with mean 0 and deviation 1 over the grid."""
+    import torch
+
     share = torch.sigmoid(torch.randn(count, generator=generator))
     index = (share * TRAIN_TIMESTEPS).long().clamp(0, TRAIN_TIMESTEPS - 1)
     return shifted_sigmas(shift)[index]

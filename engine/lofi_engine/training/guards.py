@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
@@ -113,8 +114,14 @@ def check_effect(
         warn: takes the warning.
 
     Raises:
-        StageError: every `lora_B` is zero, or the output of the finished adapter does not move.
+        StageError: every `lora_B` is zero, the output of the finished adapter does not move, or it
+            is not a number.
     """
+    if not math.isfinite(norm + effect):
+        raise StageError(
+            f"train: after {step} steps the adapter's output is not a number",
+            hint="lower training.learning_rate or use precision fp32",
+        )
     if norm > 0.0 and effect > 0.0:
         return
     what = (
@@ -127,3 +134,19 @@ def check_effect(
         warn(said)
         return
     raise StageError(said, hint="train more steps or raise training.learning_rate")
+
+
+def check_growth(effects: Mapping[int, float], warn: Callable[[str], None]) -> None:
+    """Warn of a finished adapter that moves the output no further than at its first checkpoint.
+
+    Args:
+        effects: as `adapter_effect` gave them, by step.
+        warn: takes the warning.
+    """
+    steps = sorted(effects)
+    if len(steps) < 2 or effects[steps[-1]] > effects[steps[0]]:
+        return
+    warn(
+        f"train: the adapter's effect has not grown: {effects[steps[0]]:.3g} of the output after "
+        f"{steps[0]} steps, {effects[steps[-1]]:.3g} after {steps[-1]}"
+    )

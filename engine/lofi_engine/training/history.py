@@ -6,6 +6,7 @@ So each window is kept with its noise level and style, and losses are told by bo
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,11 +58,15 @@ class History:
         return [window for one in self.steps[since:] for window in one.windows]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give one plain mapping a step, for a JSON file."""
+        """Give one plain mapping a step, for a JSON file.
+
+        What overflowed in fp16, a gradient's norm whose step was then skipped, is None: JSON has
+        no infinity.
+        """
         return [
             {
                 "step": one.step,
-                **{name: getattr(one, name) for name in _STEP},
+                **{name: _or_none(getattr(one, name)) for name in _STEP},
                 **({"projection_loss": one.projection_loss} if one.projection_loss else {}),
                 "windows": [[seen.sigma, seen.style, seen.loss] for seen in one.windows],
             }
@@ -127,6 +132,10 @@ def band_of(sigma: float) -> str:
     """Name the band a noise level falls in, such as "0.2-0.4"."""
     at = min(sum(sigma >= edge for edge in BANDS[1:-1]), len(BANDS) - 2)
     return f"{BANDS[at]:.1f}-{BANDS[at + 1]:.1f}"
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _means(pairs: Any) -> dict[str, float]:

@@ -16,7 +16,7 @@ from lofi_engine.recipe import model
 from lofi_engine.recipe.build import build_value
 from lofi_engine.training.history import History
 from lofi_engine.training.processes import Processes
-from lofi_engine.training.report import Report
+from lofi_engine.training.report import Report, ignore_step
 
 if TYPE_CHECKING:
     import torch
@@ -86,6 +86,8 @@ def train(
 
     use_threads(job.threads)
     trainer = make_trainer(job, processes, warn)
+    if not processes.is_first:  # who never reports; two must not write the same files
+        return trainer.run(job.seed, ignore_step)
     with _reporter(job, trainer, emit) as report:
         return trainer.run(job.seed, report)
 
@@ -112,6 +114,7 @@ def make_trainer(job: TrainingJob, processes: Processes, warn: Callable[[str], N
     # A quantized base is made of the weights as they were published.
     loaded_as = "bf16" if training.base_precision == "bf16" else "fp32"
     base = load_base(job.base, job.home, precision=loaded_as)
+    base.let_go_of_others()  # only samples need them, and read them for as long
     check_encoded_by(job.encoded, base.identity)
     device = _device(processes)
     base.transformer.requires_grad_(False)
@@ -187,7 +190,8 @@ def _reporter(job: TrainingJob, trainer: Trainer, emit: Emit) -> Iterator[Report
     from lofi_engine.training.board import BOARD, Board
     from lofi_engine.training.encoded import read_index
     from lofi_engine.training.progress_line import ProgressLine, held_memory
-    from lofi_engine.training.samples import SampleSuite, clip_length
+    from lofi_engine.training.sample_prompts import clip_length
+    from lofi_engine.training.samples import SampleSuite
     from lofi_engine.training.watching import Watch
 
     steps = job.training.steps

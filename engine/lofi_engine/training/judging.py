@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,6 @@ from lofi_runtime.atomic import read_json, write_json
 from lofi_runtime.errors import BackendError
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-
     from lofi_engine.metrics.clap import ClapScore
     from lofi_engine.models.family import Base
 
@@ -59,7 +57,7 @@ class Questions:
 
 
 class Judge:
-    """Holds the base, loaded when it is first needed, in full precision.
+    """Holds the base, in full precision where there is room for it.
 
     Args:
         reference: which base.
@@ -70,6 +68,10 @@ class Judge:
         kept: where answers are kept.
         aside: an empty folder for clips as long as they are needed.
         emit: shows progress.
+        warn: takes what the user should know.
+
+    Raises:
+        StageError: the base is not there, or another one encoded the tracks.
     """
 
     def __init__(
@@ -83,15 +85,25 @@ class Judge:
         kept: Path,
         aside: Path,
         emit: Emit,
+        warn: Callable[[str], None],
     ) -> None:
-        self._reference, self._home, self._lora = reference, home, lora
+        from lofi_engine.models.loading import load_base
+        from lofi_engine.training.adapters import add_adapter
+        from lofi_engine.training.encoded import check_encoded_by
+        from lofi_engine.training.fitting import settle
+
         self._places = {BASE: None, **{place.name: place for place in places}}
         self._questions = questions
-        self._kept, self._aside = kept, aside
+        self._aside = aside
         self._emit = emit
         self._done = 0
         self._total = len(self._places) * (2 if questions.clips else 1)
-        self._loaded: tuple[Base, PeftModel] | None = None
+        self._base = load_base(reference, home)
+        check_encoded_by(questions.encoded, self._base.identity)
+        self.precision = settle(self._base.transformer, warn)
+        self._adapted = add_adapter(self._base.transformer, lora, questions.seed)
+        # Answers in one precision compare with none in another.
+        self._kept = kept / self.precision
 
     def losses(self) -> dict[str, list[list[float]]]:
         """Give the denoising errors of `validation_errors`, by "base" and checkpoint.
@@ -186,34 +198,13 @@ class Judge:
         """Give the base as it is with a checkpoint's adapter, or without any."""
         from lofi_engine.training.adapters import load_adapter_weights, set_adapter_weights
 
-        base, adapted = self._load()
         place = self._places[name]
         if place is None:
-            with adapted.disable_adapter():
-                yield base
+            with self._adapted.disable_adapter():
+                yield self._base
             return
-        set_adapter_weights(adapted, load_adapter_weights(place), source=place)
-        yield base
-
-    def _load(self) -> tuple[Base, PeftModel]:
-        if self._loaded is None:
-            import torch
-
-            from lofi_engine.models.loading import load_base
-            from lofi_engine.training.adapters import add_adapter
-            from lofi_engine.training.encoded import check_encoded_by
-
-            base = load_base(self._reference, self._home)
-            check_encoded_by(self._questions.encoded, base.identity)
-            adapted = add_adapter(base.transformer, self._lora, self._questions.seed)
-            adapted.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-            self._loaded = base, adapted
-        return self._loaded
+        set_adapter_weights(self._adapted, load_adapter_weights(place), source=place)
+        yield self._base
 
     def _tell(self, message: str) -> None:
         self._emit(self._done, self._total, message)
-
-
-def out_of_hearing(heard: Mapping[str, Heard]) -> dict[str, str]:
-    """Say which checkpoints' clips give no figure, and why."""
-    return {name: one.unheard for name, one in heard.items() if one.unheard}

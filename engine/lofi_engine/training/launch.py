@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from lofi_runtime.atomic import read_json, write_json
 JOB = "job.json"
 ERROR = "job-error.json"
 LOG = "job.log"
-_STOP_SEC = 120.0
+_STOP_SEC = 600.0
 """How long processes may take to end their step and write a checkpoint when told to stop."""
 
 
@@ -47,9 +47,16 @@ def launch(
         answer: takes what the first process says.
 
     Raises:
-        StageError: what a process refused, in its own words; or that one died, with its last line.
+        StageError: what a process refused, in its own words; or that one died, with its last line;
+            or torchrun started this process too.
         KeyboardInterrupt: the user asked to stop; the processes have ended, with a checkpoint.
     """
+    around = int(os.environ.get("WORLD_SIZE", "1"))
+    if around > 1:
+        raise StageError(
+            f"torchrun started {around} of this command, which starts {processes} processes itself",
+            hint="start it without torchrun: lofi-recipe run RECIPE",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ERROR).unlink(missing_ok=True)
     write_json(folder / JOB, job)
@@ -101,13 +108,32 @@ def _listen(started: subprocess.Popen[bytes], answer: Callable[[Mapping[str, Any
 
 
 def _stop(started: subprocess.Popen[bytes]) -> None:
-    """Tell the processes to stop, and see them gone."""
-    started.send_signal(signal.SIGTERM)  # torchrun passes it on
+    """Tell the processes to stop, and see them gone.
+
+    They are told themselves: torchrun would pass the signal on, and kill after half a minute
+    whoever is still at a long step.
+    """
+    workers = _workers(started)
+    _signal(workers or [started.pid], signal.SIGTERM)
     try:
         started.wait(_STOP_SEC)
     except subprocess.TimeoutExpired:
-        os.killpg(started.pid, signal.SIGKILL)
+        _signal([*workers, started.pid], signal.SIGKILL)
         started.wait()
+
+
+def _workers(started: subprocess.Popen[bytes]) -> list[int]:
+    import psutil  # type: ignore[import-untyped]  # accelerate and PEFT bring it
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [one.pid for one in psutil.Process(started.pid).children()]
+    return []
+
+
+def _signal(processes: Iterable[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def _failure(folder: Path, code: int) -> StageError:

@@ -23,7 +23,13 @@ from lofi_engine.training.batch_loss import batch_loss
 from lofi_engine.training.batches import Batch, Sampler
 from lofi_engine.training.checkpoints import Checkpoint, WriteAdapter, write_bare
 from lofi_engine.training.flow import draw_sigmas
-from lofi_engine.training.guards import Divergence, adapter_effect, check_effect, is_over
+from lofi_engine.training.guards import (
+    Divergence,
+    adapter_effect,
+    check_effect,
+    check_growth,
+    is_over,
+)
 from lofi_engine.training.history import History
 from lofi_engine.training.optimizers import make_optimizer, optimizer_tensors, restore_optimizer
 from lofi_engine.training.processes import Processes
@@ -269,6 +275,8 @@ class _Run:
         last = step == trainer.settings.steps
         check_effect(effect, norm, step, last=last, warn=trainer.warn)
         history.effects[step] = effect
+        if last:
+            check_growth(history.effects, trainer.warn)
         held_out = trainer.held_out_loss() if trainer.processes.is_first else None
         trainer.model.train()
         if held_out is not None:

@@ -31,7 +31,7 @@ from lofi_engine.training.job import TrainingJob, make_trainer
 from lofi_engine.training.machine import free_disk, free_memory
 from lofi_engine.training.processes import Processes
 from lofi_engine.training.report import ignore_warning
-from lofi_engine.training.samples import INFERENCE_STEPS, clip_length
+from lofi_engine.training.sample_prompts import INFERENCE_STEPS, clip_length
 from lofi_runtime.atomic import write_json
 from lofi_runtime.styles.taxonomy import GROUPS
 

@@ -91,18 +91,13 @@ def join_processes(wanted: int) -> Processes:
         wanted: `training.processes` of the recipe.
 
     Raises:
-        StageError: another number was started; says how to start the right one.
+        StageError: another number was started.
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != wanted:
-        how = (
-            "start it without torchrun"
-            if wanted == 1
-            else f"start it with: torchrun --nproc_per_node {wanted} -m lofi_engine.cli.main run "
-            "RECIPE"
-        )
         raise StageError(
-            f"training.processes is {wanted}, and {_processes(started)} started", hint=how
+            f"training.processes is {wanted}, and {_processes(started)} started",
+            hint=f"start it without torchrun: lofi-recipe run RECIPE starts {wanted} by itself",
         )
     if wanted == 1:
         return Processes()

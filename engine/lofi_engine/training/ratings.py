@@ -83,14 +83,15 @@ def read_ratings(path: Path, checkpoints: Sequence[str]) -> tuple[Rating, ...]:
     return tuple(found)
 
 
-def shared_scores(ratings: Sequence[Rating]) -> dict[str, dict[str, float]]:
+def shared_scores(ratings: Sequence[Rating]) -> tuple[dict[str, dict[str, float]], int]:
     """Give what everybody said of the clips that all rated checkpoints share, by checkpoint.
 
     Only scores that a person gave to the same clip of every rated checkpoint count: else one
     checkpoint would have the kinder listener, or the easier prompt.
 
     Returns:
-        By checkpoint and clip, the mean over raters. Empty where nothing is shared.
+        By checkpoint and clip, the mean over raters; and how many ratings that is. Empty and 0
+        where nothing is shared.
     """
     given: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     for one in ratings:
@@ -103,7 +104,7 @@ def shared_scores(ratings: Sequence[Rating]) -> dict[str, dict[str, float]]:
         for clip, rater in sorted(common):
             sums[clip] += scores[clip, rater]
         found[checkpoint] = {clip: total / raters[clip] for clip, total in sums.items()}
-    return found if common else {}
+    return (found, len(common) * len(found)) if common else ({}, 0)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Window:
     """One window of a track that a step saw.
 
@@ -21,7 +21,7 @@ class Window:
     loss: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepReport:
     """One optimiser step, over all processes.
 
@@ -50,3 +50,7 @@ Report = Callable[[StepReport], None]
 
 def ignore_warning(_message: str) -> None:
     """Tell nobody."""
+
+
+def ignore_step(_said: StepReport) -> None:
+    """Show nobody."""

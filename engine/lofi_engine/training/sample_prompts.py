@@ -10,6 +10,8 @@ from lofi_runtime.styles.prompts import expand_style
 from lofi_runtime.styles.taxonomy import GROUPS, load_styles
 
 SEED = 0
+INFERENCE_STEPS = 27
+SHORTEST_SEC, LONGEST_SEC = 5, 20
 LYRICS = """[verse]
 Rain on the window, a lamp in the hall
 The record is turning, its hiss fills it all
@@ -37,6 +39,11 @@ class SamplePrompt:
     prompt: str
     lyrics: str
     tracks: int
+
+
+def clip_length(window_sec: float) -> int:
+    """Give a clip's seconds: what training sees at once, from 5 to 20."""
+    return min(max(round(window_sec), SHORTEST_SEC), LONGEST_SEC)
 
 
 def choose_prompts(style_ids: Iterable[str], *, lyrics: str = LYRICS) -> tuple[SamplePrompt, ...]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.training.checkpoints import name_of
-from lofi_engine.training.sample_page import PAGE_NAME, check_page, write_page
 from lofi_engine.training.sample_prompts import (
+    INFERENCE_STEPS,
     LYRICS,
     SEED,
     SamplePrompt,
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from lofi_runtime.backend import Audio
 
 PROMPT = "lofi hip hop, chill, piano, 80 bpm, vinyl crackle, late night, instrumental"
-INFERENCE_STEPS = 27
-SHORTEST_SEC, LONGEST_SEC = 5, 20
 LICENSE = "unpublished"
 
 OnClip = Callable[[int, int, str], None]
@@ -42,11 +40,6 @@ OnClip = Callable[[int, int, str], None]
 
 def ignore_clip(_done: int, _total: int, _style: str) -> None:
     """Draw no progress."""
-
-
-def clip_length(window_sec: float) -> int:
-    """Give a clip's seconds: what training sees at once, from 5 to 20."""
-    return min(max(round(window_sec), SHORTEST_SEC), LONGEST_SEC)
 
 
 class SampleSuite:
@@ -91,6 +84,8 @@ class SampleSuite:
             RuntimeError: no memory is left.
             OSError: the folder cannot be written.
         """
+        from lofi_engine.training.sample_page import PAGE_NAME, check_page, write_page
+
         check_page(self._folder / PAGE_NAME)
         record = self._record()
         rounds = [name for name in (BASE,) if not self._is_there(record, BASE)] + [name_of(step)]
@@ -205,14 +200,14 @@ def _at_rest(base: Base) -> Iterator[torch.device]:
     from torch import nn
 
     device = next(base.transformer.parameters()).device
-    others: list[Any] = [
-        part
-        for part in vars(base).values()
-        if isinstance(part, nn.Module) and part is not base.transformer
-    ]
     was_training = base.transformer.training
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), base.whole():
+        others: list[Any] = [
+            part
+            for part in vars(base).values()
+            if isinstance(part, nn.Module) and part is not base.transformer
+        ]
         base.transformer.eval()
         try:
             for part in others:

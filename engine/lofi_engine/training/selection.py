@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
@@ -78,7 +78,7 @@ class Term:
         standing = self.standings[checkpoint]
         if standing.drawn is None:
             return None
-        return centred_interval(standing.gain, standing.drawn, self.n)
+        return _interval(standing.gain, standing.drawn, [self])
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Lead:
     Args:
         over: the second's name.
         value: the chosen one's score less the second's.
-        interval: of the value; None where a term that counts has none.
+        interval: of the value; None where it cannot be told.
     """
 
     over: str
@@ -176,7 +176,8 @@ def _ranked(name: str, terms: Sequence[Term]) -> Ranked:
             hint="train again with a lower training.learning_rate",
         )
     drawn = _drawn(name, terms)
-    return Ranked(name, score, None if drawn is None else _interval(score, drawn, terms))
+    interval = None if drawn is None else _interval(score, drawn, terms)
+    return Ranked(name, score, interval)
 
 
 def _lead(first: Ranked, second: Ranked, terms: Sequence[Term]) -> Lead:
@@ -200,6 +201,14 @@ def _drawn(name: str, terms: Sequence[Term]) -> Values | None:
     return found
 
 
-def _interval(value: float, drawn: Values, terms: Sequence[Term]) -> Interval:
-    """Give an interval as wide as the term of which least was counted asks for."""
-    return centred_interval(value, drawn, min(term.n for term in terms))
+def _interval(value: float, drawn: Values, terms: Sequence[Term]) -> Interval | None:
+    """Give the interval of a value; None where draws that are all alike tell nothing of chance.
+
+    So are those of clips that were all given the same mark. It is as wide as the term asks for of
+    which least was counted.
+    """
+    if value and not float(drawn.std()):
+        return None
+    counted = " and ".join(dict.fromkeys(term.counted for term in terms))
+    found = centred_interval(value, drawn, min(term.n for term in terms))
+    return replace(found, drawn=counted)

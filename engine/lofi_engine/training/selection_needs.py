@@ -20,6 +20,8 @@ from lofi_engine.measuring.windowing import (
 from lofi_engine.metrics.shelf import SOUND_EMBEDDING
 from lofi_engine.recipe.model import Recipe, Select
 
+OR_LESS = "add tracks, hold more of them out (dataset.holdout_share), or set it to 0"
+
 
 def missing_for_select(recipe: Recipe) -> Iterator[str]:
     """List what `select` of a recipe will lack, one line each; nothing where no clip is rendered.
@@ -35,7 +37,7 @@ def missing_for_select(recipe: Recipe) -> Iterator[str]:
             yield problem
         durations_sec = most_reference_tracks(recipe)
         if durations_sec and (problem := few_tracks(durations_sec)):
-            yield problem
+            yield f"select.weights.fad: at most {problem} - {OR_LESS}"
 
 
 def few_clips(select: Select) -> str:
@@ -53,17 +55,13 @@ def few_tracks(durations_sec: Sequence[float]) -> str:
     Args:
         durations_sec: of each held-out track.
     """
+    if not durations_sec:
+        return "no track is held out"
     windowing = windowing_of(SOUND_EMBEDDING, Path())
     found = f"{len(durations_sec)} held-out track{'' if len(durations_sec) == 1 else 's'}"
-    problem = too_few(found, track_windows(durations_sec, windowing), windowing, project=True)
     if len(durations_sec) < FEWEST_TRACKS:
-        problem = f"{found}, at least {FEWEST_TRACKS} are needed"
-    if not problem:
-        return ""
-    return (
-        f"select.weights.fad: {problem} - add tracks, hold more of them out "
-        "(dataset.holdout_share), or set it to 0"
-    )
+        return f"{found}, at least {FEWEST_TRACKS} are needed"
+    return too_few(found, track_windows(durations_sec, windowing), windowing, project=True)
 
 
 def _missing_clap(select: Select, home: Path) -> Iterator[str]:

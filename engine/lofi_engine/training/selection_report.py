@@ -25,6 +25,8 @@ class Judgement:
         terms: what checkpoints were judged by, those of weight 0 too.
         judged_on: "validation" or "train".
         tracks: how many tracks of it.
+        precision: the base's, "fp32" or "bf16".
+        clips: what was rendered, as plain JSON values; empty where nothing was.
         left_out: why terms were not measured, by name.
     """
 
@@ -33,6 +35,8 @@ class Judgement:
     terms: tuple[Term, ...]
     judged_on: str
     tracks: int
+    precision: str
+    clips: dict[str, Any]
     left_out: dict[str, str]
 
     @property
@@ -63,6 +67,7 @@ class Judgement:
             "why": self.why,
             "judged_on": self.judged_on,
             "tracks": self.tracks,
+            "precision": self.precision,
             "base_error": loss.base,
             "errors": {name: loss.standings[name].value for name in self.checkpoints},
             "lead": None
@@ -75,12 +80,13 @@ class Judgement:
             },
             "terms": {term.name: _term_record(term) for term in self.terms},
             "left_out": self.left_out,
+            "clips": self.clips,
             "checkpoints": {name: self._checkpoint_record(name) for name in self.checkpoints},
         }
 
     def lines(self) -> Iterator[str]:
         """Give the table for a screen, and the choice below it."""
-        rows = [self._head(""), *self._rows(), self._base_row()]
+        rows = [self._head(), *self._rows(), self._base_row()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = [row[0].ljust(widths[0])]
@@ -99,11 +105,11 @@ class Judgement:
             "",
             f"{self.why}.",
             "",
-            f"Judged on {self.tracks} {self.judged_on} tracks. The score is the weighted mean of "
-            "the terms' gains, in brackets behind each figure; the base's is 0, higher is better. "
-            "Intervals hold 95 %, by paired bootstrap.",
+            f"Judged on {self.tracks} {self.judged_on} tracks, in {self.precision}. The score is "
+            "the weighted mean of the terms' gains, in brackets behind each figure; the base's is "
+            "0, higher is better. Intervals hold 95 %, by paired bootstrap.",
             "",
-            *_markdown([self._head(" of"), *self._rows(), self._base_row()]),
+            *_markdown([self._head(), *self._rows(), self._base_row()]),
             "",
             "## Terms",
             "",
@@ -122,8 +128,7 @@ class Judgement:
                 lines += [f"- {name}: {plain(reason)}" for name, reason in reasons.items()]
         return "\n".join(lines) + "\n"
 
-    def _head(self, of: str) -> tuple[str, ...]:
-        del of
+    def _head(self) -> tuple[str, ...]:
         names = [f"{term.name} {_ARROWS.get(term.better, '↑')}" for term in self.terms]
         return ("checkpoint", "score ↑", "interval", *names)
 
@@ -141,7 +146,7 @@ class Judgement:
         for term in self.terms:
             counted = f"{term.n} {term.counted}"
             if embedding := term.details.get("embedding"):
-                counted += f", {embedding}"
+                counted += f", {plain(embedding)}"
             yield (term.name, f"{term.weight:g}", term.better, term.rule, counted)
 
     def _style_rows(self) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lofi_engine.errors import StageError
 from lofi_engine.metrics.bootstrap import FEWEST_DRAWN, draw_clips
 from lofi_engine.metrics.embedded import EmbeddedSet
 from lofi_engine.metrics.figures import HIGHER, LOWER
@@ -46,11 +47,15 @@ def loss_term(
         styles: each track's main style, "" where it has none.
         sigmas: the noise levels that `LEVELS` are.
         weight: how much it counts.
+
+    Raises:
+        StageError: the base has no error at all.
     """
     by_track = {name: _track_means(rows) for name, rows in errors.items()}
     draws = _draws(len(styles), _LOSS_SEED)
     drawn = {name: _drawn_means(values, draws) for name, values in by_track.items()}
     figures = {name: mean_error(rows) for name, rows in errors.items()}
+    _check_base(LOSS, figures[BASE])
     parts = {
         name: {"by_style": _by_style(rows, styles), "by_sigma": _by_sigma(rows, sigmas)}
         for name, rows in errors.items()
@@ -78,6 +83,7 @@ def fad_term(sets: Mapping[str, EmbeddedSet], tracks: EmbeddedSet, weight: float
 
     Raises:
         MetricError: too few windows for any distance.
+        StageError: the base is at no distance at all.
     """
     import numpy as np
 
@@ -93,9 +99,14 @@ def fad_term(sets: Mapping[str, EmbeddedSet], tracks: EmbeddedSet, weight: float
     for name, embedded in zip(sets, judged, strict=True):
         moments = ClipMoments(embedded)
         figures[name] = distance_to(moments.gaussian())
-        drawn[name] = draws if draws is None else np.array(
-            [distance_to(moments.gaussian(moments.weights(places))) for places in draws]
+        drawn[name] = (
+            draws
+            if draws is None
+            else np.array(
+                [distance_to(moments.gaussian(moments.weights(places))) for places in draws]
+            )
         )
+    _check_base(FAD, figures[BASE])
     return Term(
         name=FAD,
         weight=weight,
@@ -125,7 +136,12 @@ def prompt_term(scores: Mapping[str, Mapping[str, float]], embedding: str, weigh
     """
     return _mean_term(
         scores,
-        {"name": PROMPT, "weight": weight, "rule": OF_THE_REST, "details": {"embedding": embedding}},
+        {
+            "name": PROMPT,
+            "weight": weight,
+            "rule": OF_THE_REST,
+            "details": {"embedding": embedding},
+        },
         _share_of_the_rest,
         _CLIPS_SEED,
     )
@@ -194,6 +210,14 @@ def _standings(
         if name != BASE
         for mine in (drawn[name],)
     }
+
+
+def _check_base(name: str, base: float) -> None:
+    if not base > 0:
+        raise StageError(
+            f"select: the base's {name} is {base:g}, and nothing is a share of that",
+            hint=f"set select.weights.{name} to 0",
+        )
 
 
 def _share_of_base(value: Any, base: Any) -> Any:

@@ -70,7 +70,7 @@ def test_a_resolved_recipe_is_itself_a_recipe_and_resolves_to_itself():
         ("r: 8", "rank: 8", "10:3: lora.rank: unknown key; did you mean 'r'?"),
         ("r: 8", "aplha: 8", "10:3: lora.aplha: unknown key; did you mean 'alpha'?"),
         ("r: 8", "zzz: 8", "10:3: lora.zzz: unknown key; allowed here: r, alpha, rslora, dora, targets"),
-        ("r: 8", "steps: 8", "10:3: lora.steps: unknown key here; did you mean 'training.steps' or 'measure.steps'?"),
+        ("r: 8", "steps: 8", "10:3: lora.steps: unknown key here; did you mean 'training.steps', 'select.steps' or 'measure.steps'?"),
         ("r: 8", "seed: 8", "10:3: lora.seed: unknown key here; it belongs to the top level, not indented"),
         ("  r: 8", "  - r", "10:3: lora: a list is not a mapping of keys (r, alpha, rslora, dora, targets)"),
         ("name: good", "name: My Model", "2:7: name: 'My Model' is not a name; use lower-case letters, digits and hyphens, 63 at most, beginning with a letter or a digit"),

@@ -4,6 +4,7 @@ import pytest
 
 from lofi_engine.cli.ls import run_ls
 from lofi_engine.recipe.load import load_recipe
+from lofi_engine.recipe.model import SelectWeights
 from lofi_engine.recipe.shipped import purpose, shipped_recipes
 from lofi_runtime.shared_data import shared_folder
 
@@ -73,6 +74,9 @@ def test_v1_is_the_specifications_recipe():
     assert (training.precision, training.clip_grad_norm) == ("bf16", 0.5)
     assert (training.checkpoint_every, training.sample_every) == (5000, 5000)
     assert training.sampling.by == "style"
+    assert recipe.select.weights == SelectWeights(1.0, 1.0, 1.0, 0.0)
+    assert (recipe.select.clips, recipe.select.duration_sec) == (24, 10)
+    assert recipe.select.clap == recipe.measure.clap.model
     assert recipe.calibration.prompts == 128
     budgets = {name: variant.max_bytes for name, variant in recipe.variants.items()}
     assert list(budgets) == ["fp16", "int8", "int8-fast", "int4"]
@@ -85,3 +89,18 @@ def test_v1_is_the_specifications_recipe():
     assert (recipe.publish.to, recipe.publish.license) == (
         "hf:willibrandon/lofi-models", "apache-2.0",
     )  # fmt: skip
+
+
+def test_the_smaller_recipe_differs_from_v1_in_what_saves_memory_alone():
+    full, small = (load_recipe(HOME / name).resolved for name in ("v1.yaml", "v1-lowvram.yaml"))
+    changed = {key for key in full if full[key] != small[key]}
+    assert changed == {"name", "description", "lora", "training", "publish"}
+    lora = small["lora"]
+    assert (lora["r"], lora["alpha"], lora["rslora"]) == (128, 16, True)
+    assert [one for one in full["lora"]["targets"] if one not in lora["targets"]] == [
+        "speaker_embedder"
+    ]
+    assert {key for key in full["training"] if full["training"][key] != small["training"][key]} == {
+        "gradient_checkpointing"
+    }
+    assert full["training"]["base_precision"] == "bf16"

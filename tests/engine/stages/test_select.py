@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from lofi_engine.errors import StageError
-from lofi_engine.stages import select
+from lofi_engine.stages import select as stage
 from lofi_engine.training.adapters import adapter_weights, add_adapter, save_adapter
+from lofi_engine.training.encoded import write_index
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
 from tests.support.tiny_training import make_trainer, one_thread, silent, tiny_base, write_encoded
@@ -20,8 +21,8 @@ def single_thread():
         yield
 
 
-def recipe_in(folder):
-    return make_recipe(folder, lora={"targets": ["to_q", "to_k", "to_v", "to_out.0"]})
+def recipe_in(folder, **blocks):
+    return make_recipe(folder, lora={"targets": ["to_q", "to_k", "to_v", "to_out.0"]}, **blocks)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +51,20 @@ def adapters(encoded, tmp_path_factory):
     return {"trained": trained, "still": still, "wild": wild}
 
 
-def selection(tmp_path, encoded, **places):
+def selection(tmp_path, encoded, select=None, progress=None, sink=None, **places):
     """Run the stage on checkpoints by name, each with its adapter's weights."""
-    recipe = recipe_in(tmp_path)
+    recipe = recipe_in(tmp_path, select=select or {})
     for name, weights in places.items():
         place = tmp_path / "train" / "checkpoints" / name.replace("_", "-")
         save_adapter(place, weights, recipe.lora, {"step": name})
     inputs = {"encode": encoded[0], "train": tmp_path / "train"}
-    return run_stage(select, recipe, tmp_path / "run", inputs=inputs)
+    inputs |= {name: encoded[0] / name for name in ("curate", "describe")}
+    place = tmp_path / "run"
+    return run_stage(stage, recipe, place, inputs=inputs, progress=progress, sink=sink)
+
+
+def notes(run):
+    return [event.message for event in run.events if event.kind == "note"]
 
 
 def test_the_checkpoint_of_the_lowest_error_is_chosen_not_the_last(tmp_path, encoded, adapters):
@@ -80,27 +87,63 @@ def test_the_checkpoint_of_the_lowest_error_is_chosen_not_the_last(tmp_path, enc
 
 def test_progress_shows_each_checkpoint_s_error(tmp_path, encoded, adapters):
     run = selection(tmp_path, encoded, step_01=adapters["still"], step_02=adapters["trained"])
-    errors = run.outcome.facts["errors"]
-    assert [(event.done, event.total, event.unit, event.message) for event in run.events] == [
-        (1, 2, "checkpoints", f"step-01: {errors['step-01']:.5f}"),
-        (2, 2, "checkpoints", f"step-02: {errors['step-02']:.5f}"),
+    facts = run.outcome.facts
+    told = [event for event in run.events if event.kind == "progress"]
+    assert [(event.done, event.total, event.unit, event.message) for event in told] == [
+        (0, 3, "checks", "base: loss"),
+        (1, 3, "checks", f"base: loss {facts['base_error']:.5f}"),
+        (1, 3, "checks", "step-01: loss"),
+        (2, 3, "checks", f"step-01: loss {facts['errors']['step-01']:.5f}"),
+        (2, 3, "checks", "step-02: loss"),
+        (3, 3, "checks", f"step-02: loss {facts['errors']['step-02']:.5f}"),
     ]
+
+
+def test_a_table_on_screen_names_the_chosen_one_and_says_why(tmp_path, encoded, adapters):
+    run = selection(tmp_path, encoded, step_01=adapters["still"], step_02=adapters["trained"])
+    facts = run.outcome.facts
+    head, still, trained, base, why = notes(run)
+    assert head.split() == ["checkpoint", "score", "↑", "interval", "held_out_loss", "↓"]
+    assert still.split()[:2] == ["step-01", "+0.00%"]
+    gain = 1 - facts["errors"]["step-02"] / facts["base_error"]
+    assert trained.split()[:3] == ["step-02", "*", f"{gain:+.2%}"]
+    assert base.split() == ["base", "+0.00%", f"{facts['base_error']:.4g}"]
+    assert why.startswith(f"chosen: step-02 scores {gain:+.2%} [")
+    assert f"{gain:.2%} ahead of step-01" in why
+    page = (run.work / "select.md").read_text()
+    assert "# Checkpoint step-02" in page
+    assert "| held_out_loss | 1 | lower | 1 - checkpoint / base | 2 tracks |" in page
+
+
+def test_the_loss_is_told_by_style_and_by_noise_level(tmp_path, encoded, adapters):
+    run = selection(tmp_path, encoded, step_01=adapters["still"], step_02=adapters["trained"])
+    facts = run.outcome.facts
+    found = facts["checkpoints"]["step-02"]["held_out_loss"]
+    assert found["value"] == pytest.approx(facts["errors"]["step-02"], rel=1e-5)
+    assert set(found["by_style"]) == {"CORE-01", "SEASON-06"}
+    mean = sum(found["by_style"].values()) / 2
+    assert mean == pytest.approx(found["value"], rel=1e-5)
+    assert len(found["by_sigma"]) == 5
+    assert sum(found["by_sigma"].values()) / 5 == pytest.approx(found["value"], rel=1e-5)
+    assert facts["terms"]["held_out_loss"]["base_by_style"].keys() == found["by_style"].keys()
+    assert "## Held-out loss by style" in (run.work / "select.md").read_text()
 
 
 def test_it_warns_when_no_checkpoint_beats_the_base(tmp_path, encoded, adapters):
     run = selection(tmp_path, encoded, step_01=adapters["wild"], step_02=adapters["still"])
-    facts = run.outcome.facts
-    assert facts["chosen"] == "step-02"
+    assert run.outcome.facts["chosen"] == "step-02"
     assert run.warnings == [
-        "no checkpoint denoises the validation tracks better than the base "
-        f"({facts['base_error']:.5f} against {facts['base_error']:.5f})"
+        "no checkpoint is better than the base: step-02, the best of them, scores +0.00%"
     ]
 
 
 def test_of_equal_checkpoints_the_first_is_chosen(tmp_path, encoded, adapters):
     trained = adapters["trained"]
     run = selection(tmp_path, encoded, step_01=trained, step_02=trained)
-    assert run.outcome.facts["chosen"] == "step-01"
+    facts = run.outcome.facts
+    assert facts["chosen"] == "step-01"
+    assert facts["why"].endswith(", as step-02 does: the earlier is taken")
+    assert (facts["lead"]["value"], facts["lead"]["beyond_chance"]) == (0.0, False)
 
 
 def test_without_validation_tracks_it_says_it_judges_on_training_tracks(tmp_path, adapters):
@@ -128,7 +171,7 @@ def test_a_checkpoint_whose_error_is_no_number_is_refused_by_name(tmp_path, enco
     with pytest.raises(StageError) as caught:
         selection(tmp_path, encoded, step_01=adapters["trained"], step_02=broken)
     assert str(caught.value) == (
-        "select: the error of step-02 on tracks not trained on is nan - "
+        "select: the error of step-02 on the tracks it is judged on is nan - "
         "train again with a lower training.learning_rate"
     )
 
@@ -154,3 +197,91 @@ def test_a_missing_adapter_file_is_named(tmp_path, encoded):
     place = re.escape("checkpoints/step-01/adapter_model.safetensors")
     with pytest.raises(StageError, match=f"{place}: there is no such file - train it again"):
         selection(tmp_path, encoded)
+
+
+def test_no_checkpoint_at_all_is_refused(tmp_path, encoded):
+    with pytest.raises(StageError, match=r"train holds no checkpoint - run again with --from tra"):
+        selection(tmp_path, encoded)
+
+
+def test_an_encoded_set_of_another_base_is_refused(tmp_path, adapters):
+    folder = tmp_path / "encoded"
+    tracks = write_encoded(folder, ("validation", "validation"))
+    write_index(folder, tracks, base="builtin:other@1")
+    with pytest.raises(StageError, match=r"were encoded by builtin:other@1, the base is builtin"):
+        selection(tmp_path, (folder, tracks), step_01=adapters["still"])
+
+
+RATED = {"weights": {"held_out_loss": 0, "ratings": 1}, "ratings": "ratings.csv"}
+
+
+def test_ratings_choose_what_people_like_among_what_they_rated(tmp_path, encoded, adapters):
+    rows = ("base,ann,rain,2", "1,ann,rain,5", "base,ann,jazz,3", "1,ann,jazz,4", "base,bo,jazz,1")
+    (tmp_path / "ratings.csv").write_text("\n".join(("checkpoint,rater,clip,score", *rows)))
+    places = {"step_01": adapters["still"], "step_02": adapters["trained"]}
+    run = selection(tmp_path, encoded, RATED, **places)
+    facts = run.outcome.facts
+    assert facts["chosen"] == "step-01"
+    found = facts["checkpoints"]["step-01"]["ratings"]
+    assert (found["value"], found["gain"]) == (4.5, 0.5)
+    assert facts["terms"]["ratings"]["base"] == 2.5
+    assert facts["checkpoints"]["step-02"]["cannot_be_chosen"] == "nobody rated it"
+    assert facts["checkpoints"]["step-02"]["held_out_loss"]["value"] > 0  # told all the same
+    assert "step-02 cannot be chosen: nobody rated it" in notes(run)
+    assert run.warnings == [
+        "ratings.csv: 1 of 5 ratings do not count: the same person did not rate that clip of every "
+        "checkpoint in it"
+    ]
+
+
+def test_ratings_of_weight_0_are_told_and_change_nothing(tmp_path, encoded, adapters):
+    (tmp_path / "ratings.csv").write_text("checkpoint,clip,score\n1,rain,5\n1,jazz,4\n")
+    places = {"step_01": adapters["still"], "step_02": adapters["trained"]}
+    run = selection(tmp_path, encoded, {"ratings": "ratings.csv"}, **places)
+    facts = run.outcome.facts
+    assert facts["chosen"] == "step-02"
+    assert facts["terms"]["ratings"] | {"details": 0} == {
+        "weight": 0.0, "better": "higher", "gain": "(checkpoint - base) / 4", "base": 3.0,
+        "n": 2, "counted": "clips", "ratings": 2, "base_is_rated": False, "details": 0,
+    }  # fmt: skip
+    assert facts["checkpoints"]["step-01"]["ratings"]["gain"] == 0.375
+    assert "cannot_be_chosen" not in facts["checkpoints"]["step-02"]
+
+
+def test_ratings_that_compare_nothing_are_refused_where_they_count(tmp_path, encoded, adapters):
+    (tmp_path / "ratings.csv").write_text("checkpoint,clip,score\n1,rain,5\n2,jazz,4\n")
+    places = {"step_01": adapters["still"], "step_02": adapters["trained"]}
+    with pytest.raises(StageError, match=r"ratings.csv: no clip is rated for all by one person - "):
+        selection(tmp_path, encoded, RATED, **places)
+    run = selection(tmp_path / "told", encoded, **places)
+    assert run.outcome.facts["left_out"] == {}
+
+
+def test_ratings_and_a_model_s_folder_shape_the_stage_s_key(tmp_path):
+    select = {**RATED, "clap": "clap", "weights": {"ratings": 1, "prompt": 1}}
+    recipe = recipe_in(tmp_path, select=select)
+    assert stage.sources(recipe) == (tmp_path / "clap", tmp_path / "ratings.csv")
+    assert stage.sources(recipe_in(tmp_path / "without")) == ()
+
+
+def test_dora_adapters_are_judged_with_their_magnitudes(tmp_path, encoded):
+    lora = {"targets": ["to_q", "to_k"], "dora": True}
+    recipe = make_recipe(tmp_path, lora=lora, training={"base_precision": "4bit"})
+    fresh = adapter_weights(add_adapter(tiny_base().transformer, recipe.lora, 1))
+    louder = {name: part * 1.5 if "magnitude" in name else part for name, part in fresh.items()}
+    for name, weights in {"step-01": fresh, "step-02": louder}.items():
+        save_adapter(tmp_path / "train" / "checkpoints" / name, weights, recipe.lora, {})
+    inputs = {"encode": encoded[0], "train": tmp_path / "train"}
+    facts = run_stage(stage, recipe, tmp_path / "run", inputs=inputs).outcome.facts
+    assert facts["errors"]["step-01"] == pytest.approx(facts["base_error"], rel=1e-5)
+    assert facts["errors"]["step-02"] != pytest.approx(facts["base_error"], rel=1e-4)
+    assert facts["precision"] == "fp32"
+
+
+def test_an_adapter_of_another_rank_is_refused_by_its_folder(tmp_path, encoded, adapters):
+    wider = make_recipe(
+        tmp_path / "other", lora={"r": 8, "targets": ["to_q", "to_k", "to_v", "to_out.0"]}
+    )
+    foreign = adapter_weights(add_adapter(tiny_base().transformer, wider.lora, 1))
+    with pytest.raises(StageError, match=r"step-02: the adapter does not fit .*its rank is 8, the"):
+        selection(tmp_path, encoded, step_01=adapters["still"], step_02=foreign)

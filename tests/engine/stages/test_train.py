@@ -41,6 +41,11 @@ def training(tmp_path, encoded, place="run", *, changes=None, **options):
     return run_stage(train, recipe, tmp_path / place, inputs=inputs, **options)
 
 
+def steps_of(run):
+    """The events of its steps; what is said before the first is none."""
+    return [event for event in run.events if event.kind == "progress"]
+
+
 @pytest.fixture(scope="module")
 def done(encoded, tmp_path_factory):
     with one_thread():
@@ -82,12 +87,12 @@ def test_the_record_says_how_often_each_style_and_each_kind_of_text_is_drawn(don
 
 def test_progress_shows_each_step_s_loss(done):
     losses = json.loads((done.work / "losses.json").read_text())
-    assert [(event.done, event.total, event.unit) for event in done.events] == [
+    assert [(event.done, event.total, event.unit) for event in steps_of(done)] == [
         (step, 5, "steps") for step in range(1, 6)
     ]
-    for event, loss in zip(done.events, losses, strict=True):
+    for event, loss in zip(steps_of(done), losses, strict=True):
         assert event.message.startswith(f"loss {loss:.4f} (smoothed ")
-    assert done.events[-1].message.endswith("0:00 left")
+    assert steps_of(done)[-1].message.endswith("0:00 left")
 
 
 def hashed(run):
@@ -129,7 +134,7 @@ def test_stopped_and_run_again_it_leaves_the_same_bytes(done, encoded, tmp_path)
         training(tmp_path, encoded, "1", progress=progress, sink=die)
     assert [place.name for place in all_checkpoints(progress)] == NAMES[:1]
     again = training(tmp_path, encoded, "2", progress=progress)
-    assert [event.done for event in again.events] == [3, 4, 5]
+    assert [event.done for event in steps_of(again)] == [3, 4, 5]
     assert hashed(again) == hashed(done)
     assert again.outcome.facts == done.outcome.facts
 
@@ -144,9 +149,22 @@ def test_interrupted_it_leaves_no_checkpoint_out_of_turn(done, encoded, tmp_path
         training(tmp_path, encoded, "1", progress=progress, sink=interrupt)
     assert [place.name for place in all_checkpoints(progress)] == [NAMES[0], "step-0000003"]
     again = training(tmp_path, encoded, "2", progress=progress)
-    assert [event.done for event in again.events] == [4, 5]
+    assert [event.done for event in steps_of(again)] == [4, 5]
     assert hashed(again) == hashed(done)
     assert again.outcome.facts == done.outcome.facts
+
+
+def test_a_training_that_starts_over_because_the_recipe_changed_says_so(encoded, tmp_path):
+    stopped, fresh = tmp_path / ".progress-a", tmp_path / ".progress-b"
+    (stopped / NAMES[1]).mkdir(parents=True)
+    run = training(tmp_path, encoded, progress=fresh, changes={"steps": 2})
+    assert [text for text in run.warnings if "starts at step 0" in text] == [
+        "train: starts at step 0; a training with other settings or data was stopped after "
+        "step-0000004: run the recipe as it was then to go on with it, or remove it with "
+        "`lofi-recipe clean` (.progress-a)"
+    ]
+    again = training(tmp_path, encoded, "again", progress=fresh, changes={"steps": 2})
+    assert not [text for text in again.warnings if "starts at" in text]
 
 
 def test_a_damaged_checkpoint_stops_the_stage_by_name(encoded, tmp_path):

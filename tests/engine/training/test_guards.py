@@ -4,7 +4,14 @@ import pytest
 
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import EarlyStop
-from lofi_engine.training.guards import RUNAWAY, WINDOW_STEPS, Divergence, check_effect, is_over
+from lofi_engine.training.guards import (
+    RUNAWAY,
+    WINDOW_STEPS,
+    Divergence,
+    check_effect,
+    check_growth,
+    is_over,
+)
 
 
 def test_a_steady_loss_with_single_jumps_is_no_divergence():
@@ -64,3 +71,20 @@ def test_an_adapter_whose_weights_moved_without_the_output_is_a_warning_until_th
         f"{text}output did not - train more steps or raise training.learning_rate"
     )
     assert check_effect(1e-6, 1e-9, 5, last=True, warn=said.append) is None
+
+
+def test_an_output_that_is_not_a_number_is_refused_at_any_checkpoint():
+    with pytest.raises(StageError, match="after 5 steps the adapter's output is not a number"):
+        check_effect(float("nan"), 1.0, 5, last=False, warn=pytest.fail)
+
+
+def test_an_effect_that_does_not_grow_is_a_warning():
+    said = []
+    check_growth({10: 0.01, 20: 0.3, 30: 0.02}, said.append)
+    check_growth({10: 0.01}, said.append)
+    assert said == []
+    check_growth({10: 0.01, 20: 0.3, 30: 0.01}, said.append)
+    assert said == [
+        "train: the adapter's effect has not grown: 0.01 of the output after 10 steps, 0.01 after "
+        "30"
+    ]

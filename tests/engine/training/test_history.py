@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 
@@ -56,3 +58,11 @@ def test_rows_are_plain_json():
         "gradient_norm": 0.7,
         "windows": [[0.25, "CORE-01", 0.5]],
     }
+
+
+def test_a_norm_that_overflowed_stands_in_rows_as_none():
+    overflowed = replace(step(1, Window(0.25, "CORE-01", 0.5)), gradient_norm=math.inf)
+    history = History([overflowed])
+    assert history.rows()[0]["gradient_norm"] is None
+    assert json.dumps(history.rows(), allow_nan=False)
+    assert history_from(history.tensors(), *history.names()) == history

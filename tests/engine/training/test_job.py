@@ -14,6 +14,7 @@ import torch
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import EarlyStop, Ssl
 from lofi_engine.training.adapters import load_adapter_weights
+from lofi_engine.training.board import BOARD
 from lofi_engine.training.checkpoints import all_checkpoints, newest_checkpoint
 from lofi_engine.training.encoded import write_index
 from lofi_engine.training.job import TrainingJob, job_from, train
@@ -92,7 +93,7 @@ def test_two_processes_train_as_one_with_twice_the_accumulation(tmp_path):
 
 
 def test_the_stage_s_own_worker_answers_with_its_steps_and_stops_with_a_checkpoint(tmp_path):
-    job = make_job(tmp_path, processes=2, steps=400, checkpoint_every=400)
+    job = make_job(tmp_path, processes=2, steps=400, checkpoint_every=2)
     said = []
 
     def answer(event):
@@ -107,6 +108,9 @@ def test_the_stage_s_own_worker_answers_with_its_steps_and_stops_with_a_checkpoi
     kept = newest_checkpoint(job.progress)
     assert kept.step >= 3
     assert len(kept.history.losses) == kept.step
+    board = [path.name.split(".") for path in (job.progress / BOARD).rglob("events.*")]
+    assert len(board) == 2  # steps and checkpoints
+    assert len({parts[-2] for parts in board}) == 1  # written by one process
 
 
 def test_what_a_worker_refuses_reaches_the_stage_in_its_words(tmp_path):

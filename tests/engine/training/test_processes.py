@@ -44,16 +44,18 @@ def test_one_process_alone_starts_nothing_and_changes_nothing():
     alone.wait()
 
 
-def test_another_number_than_the_recipe_asks_is_refused_with_the_command(tmp_path, monkeypatch):
+def test_another_number_than_the_recipe_asks_is_refused(tmp_path, monkeypatch):
     with pytest.raises(StageError) as refused:
         join_processes(4)
     assert str(refused.value) == (
-        "training.processes is 4, and 1 process started - start it with: "
-        "torchrun --nproc_per_node 4 -m lofi_engine.cli.main run RECIPE"
+        "training.processes is 4, and 1 process started - start it without torchrun: "
+        "lofi-recipe run RECIPE starts 4 by itself"
     )
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(StageError, match="is 1, and 2 processes started - start it without"):
         join_processes(1)
+    with pytest.raises(StageError, match="torchrun started 2 of this command, which starts 3 "):
+        run(tmp_path, "reduce", processes=3)
     monkeypatch.delenv("WORLD_SIZE")
     with pytest.raises(StageError, match=r"training\.processes is 3, and 2 processes started"):
         run(tmp_path, "reduce", wanted=3)

@@ -15,7 +15,8 @@ from lofi_engine.errors import StageError
 from lofi_engine.training import samples
 from lofi_engine.training.adapters import adapter_weights, add_adapter, set_adapter_weights
 from lofi_engine.training.loop import Trainer
-from lofi_engine.training.samples import PROMPT, SampleSuite, clip_length, render_prompt
+from lofi_engine.training.sample_prompts import clip_length
+from lofi_engine.training.samples import PROMPT, SampleSuite, render_prompt
 from tests.support.browser import browser_page
 from tests.support.tiny_training import LORA, make_trainer, one_thread, tiny_base, write_encoded
 

@@ -98,11 +98,9 @@ def _block(config: TransformerConfig, shape: StepShape, form: StepForm, kept: _K
     total += form.rank * size * (frames * _ADAPTED_ON_FRAMES + tokens * _ADAPTED_ON_TOKENS)
     total += kept.weights * (8 * width * width + 3 * width * hidden)
     if form.dora:
-        # Each adapted layer keeps its plain output and a dense weight.
+        # Each adapted layer keeps its plain output too.
         plain = 8 if not form.is_half else 4 if form.base_precision == "bf16" else 6
-        adapted = frames * _ADAPTED_ON_FRAMES + tokens * _ADAPTED_ON_TOKENS
-        total += plain * width * adapted
-        total += (_ADAPTED_ON_FRAMES + _ADAPTED_ON_TOKENS) * width * width * _FLOAT32
+        total += plain * width * (frames * _ADAPTED_ON_FRAMES + tokens * _ADAPTED_ON_TOKENS)
     return total
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,31 @@ class Configs:
     text: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Others:
+    """The networks of a base besides the transformer.
+
+    Args:
+        dcae: as `AceStepBase` has it.
+        vocoder: as `AceStepBase` has it.
+        text: the network of the text encoder.
+    """
+
+    dcae: nn.Module
+    vocoder: Vocoder
+    text: nn.Module
+
+
+class _LetGo(nn.Module):
+    """Stands where a network was until it is read again."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise StageError(
+            f"the base's other networks were let go, so '{name}' is not there",
+            hint="ask within `whole()`",
+        )
+
+
 @dataclass
 class AceStepBase:
     """The networks of one base; the stages see it as `lofi_engine.models.family.Base`.
@@ -51,6 +77,8 @@ class AceStepBase:
         vocoder: turns log-mel into a waveform.
         text: encodes prompts.
         lyric_vocabulary: a `tokenizers` JSON, or None where the base has none.
+        read_others: reads the other networks again as they were read at first; None where they
+            cannot be, and are then never let go.
     """
 
     identity: str
@@ -62,6 +90,7 @@ class AceStepBase:
     lyric_vocabulary: str | None
     sample_rate: int = SAMPLE_RATE
     frame_samples: int = SAMPLES_PER_FRAME
+    read_others: Callable[[], Others] | None = None
     speaker_width: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +98,27 @@ class AceStepBase:
         # The transformer's configuration names the text encoder's layers too.
         erg = ErgConfig.from_mapping(self.configs.transformer.get("erg", {}))
         self.text.erg_layers = erg.text_encoder_layers
+
+    def let_go_of_others(self) -> None:
+        """Keep the transformer alone in memory; `whole()` reads the other networks again."""
+        if self.read_others is not None:
+            gone: Any = _LetGo()
+            self._put(Others(gone, gone, gone))
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Have every network in memory, and let go again of those that were let go."""
+        if self.read_others is None or not isinstance(self.dcae, _LetGo):
+            yield
+            return
+        self._put(self.read_others())
+        try:
+            yield
+        finally:
+            self.let_go_of_others()
+
+    def _put(self, others: Others) -> None:
+        self.dcae, self.vocoder, self.text.network = others.dcae, others.vocoder, others.text
 
     @torch.no_grad()
     def encode_audio(self, samples: npt.NDArray[np.float32], sample_rate: int) -> Tensor:

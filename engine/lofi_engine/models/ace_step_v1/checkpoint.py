@@ -22,7 +22,7 @@ from torch import nn
 
 from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_file, hash_value
-from lofi_engine.models.ace_step_v1.base import AceStepBase, Configs
+from lofi_engine.models.ace_step_v1.base import AceStepBase, Configs, Others
 from lofi_engine.models.ace_step_v1.config import TransformerConfig, VocoderConfig
 from lofi_engine.models.ace_step_v1.configurations import CONFIG, folder_configs
 from lofi_engine.models.ace_step_v1.dcae import build_dcae
@@ -115,8 +115,19 @@ def load(
         identity=identity or _identity(folder),
         configs=configs,
         lyric_vocabulary=lyric_vocabulary,
+        read_others=lambda: _read_others(folder, configs, vocoder, precision),
     )
     return set_precision(base, precision)
+
+
+def _read_others(folder: Path, configs: Configs, vocoder: VocoderConfig, precision: str) -> Others:
+    """Read the networks besides the transformer again."""
+    others = Others(
+        _check(folder / DCAE, lambda: build_dcae(configs.dcae), precision).load(),
+        _check(folder / VOCODER, lambda: Vocoder(vocoder), precision).load(),
+        _check_text(folder / TEXT, configs.text, precision).load(),
+    )
+    return set_others_precision(others, precision)
 
 
 def _refuse_absent_layers(path: Path, config: TransformerConfig, text: Mapping[str, Any]) -> None:
@@ -174,15 +185,26 @@ def set_precision(base: AceStepBase, precision: str) -> AceStepBase:
     Raises:
         StageError: the precision is unknown.
     """
+    set_parameter_type(base.transformer, dtype_of(precision))
+    set_others_precision(Others(base.dcae, base.vocoder, base.text.network), precision)
+    return base
+
+
+def set_others_precision(others: Others, precision: str) -> Others:
+    """Give the networks besides the transformer a precision, as `set_precision` does.
+
+    Raises:
+        StageError: the precision is unknown.
+    """
     dtype = dtype_of(precision)
-    for network in (base.transformer, base.dcae, base.vocoder, base.text.network):
+    for network in (others.dcae, others.vocoder, others.text):
         set_parameter_type(network, dtype)
     if dtype != torch.float32:
         # The transformer does so by itself: its timesteps must not lose digits.
-        halves = (base.dcae.get_submodule(half) for half in ("encoder", "decoder"))
-        for network in (*halves, base.vocoder, base.text.network):
+        halves = (others.dcae.get_submodule(half) for half in ("encoder", "decoder"))
+        for network in (*halves, others.vocoder, others.text):
             answer_in_float32(network, dtype)
-    return base
+    return others
 
 
 def save(base: AceStepBase, folder: Path) -> None:

@@ -161,11 +161,16 @@ class AceStepV1:
             raise StageError(
                 f"base.model: '{model}' is not built in", hint=f"the family {self.name} has {TINY}"
             )
-        from lofi_engine.models.ace_step_v1.checkpoint import load_transformer, set_precision
+        from lofi_engine.models.ace_step_v1.checkpoint import (
+            load_transformer,
+            set_others_precision,
+            set_precision,
+        )
         from lofi_engine.models.ace_step_v1.config import TransformerConfig
-        from lofi_engine.models.ace_step_v1.tiny import build_tiny
+        from lofi_engine.models.ace_step_v1.tiny import build_others, build_tiny
 
         base = build_tiny()
+        base.read_others = lambda: set_others_precision(build_others(), precision)
         if transformer is not None:
             config = TransformerConfig.from_mapping(base.configs.transformer)
             base.transformer = load_transformer(config, transformer, precision)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from lofi_engine.models.ace_step_v1.base import AceStepBase, Configs
+from lofi_engine.models.ace_step_v1.base import AceStepBase, Configs, Others
 from lofi_engine.models.ace_step_v1.dcae import build_dcae
 from lofi_engine.models.ace_step_v1.family import DEFINITIONS, TINY
 from lofi_engine.models.ace_step_v1.seeded import fill_seeded
@@ -32,21 +32,25 @@ _DCAE_GAINS = {
 
 def build_tiny() -> AceStepBase:
     """Build the tiny base; the same weights on every machine, under 3 million of them."""
-    fill = partial(fill_seeded, seed=_SEED)
     transformer = AceStepTransformer(TRANSFORMER)
-    dcae = build_dcae(DCAE)
-    vocoder = Vocoder(VOCODER)
-    umt5 = build_umt5(TEXT)
-    fill(transformer, name="transformer")
-    fill(dcae, name="dcae", gains=_DCAE_GAINS)
-    fill(vocoder, name="vocoder")
-    fill(umt5, name="text", gains=_TEXT_GAINS)
+    fill_seeded(transformer, seed=_SEED, name="transformer")
+    others = build_others()
     return AceStepBase(
         identity=IDENTITY,
         configs=Configs(TRANSFORMER.to_mapping(), DCAE, VOCODER.to_mapping(), TEXT),
         transformer=transformer,
-        dcae=dcae,
-        vocoder=vocoder,
-        text=TextEncoder(umt5, text_tokenizer()),
+        dcae=others.dcae,
+        vocoder=others.vocoder,
+        text=TextEncoder(others.text, text_tokenizer()),
         lyric_vocabulary=lyric_vocabulary(),
     )
+
+
+def build_others() -> Others:
+    """Build the tiny base's networks besides its transformer."""
+    fill = partial(fill_seeded, seed=_SEED)
+    others = Others(build_dcae(DCAE), Vocoder(VOCODER), build_umt5(TEXT))
+    fill(others.dcae, name="dcae", gains=_DCAE_GAINS)
+    fill(others.vocoder, name="vocoder")
+    fill(others.text, name="text", gains=_TEXT_GAINS)
+    return others
