@@ -14,7 +14,6 @@ from lofi_engine.errors import MetricError
 from lofi_engine.metrics.clips import Clip, ClipFacts, hash_clips
 from lofi_engine.metrics.side_files import TABLE_NAME
 from lofi_runtime.atomic import read_json, write_json
-from lofi_runtime.backend import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +64,8 @@ class RenderedClips:
     def clip(self, name: str) -> Clip:
         """Read a clip."""
         import numpy as np
+
+        from lofi_runtime.backend import SAMPLE_RATE
 
         samples = np.load(self._file(name), allow_pickle=False)
         return Clip(name, samples, SAMPLE_RATE, self._facts[name])
