@@ -23,6 +23,8 @@ def main(job_path: Path) -> None:
     try:
         processes = join_processes(job["processes"])
         getattr(sys.modules[__name__], job["do"])(job, processes)
+        if job["do"] != "wait":
+            processes.leave()
     except StageError as error:
         write_error(job_path, error)
         sys.exit(1)

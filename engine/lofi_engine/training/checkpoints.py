@@ -121,10 +121,10 @@ def _unwritten(place: Path, checkpoint: Checkpoint, error: Exception) -> StageEr
     size = sum(part.numel() * part.element_size() for part in parts)
     kept = all_checkpoints(place.parent)
     last = f"; {kept[-1].name} before it is whole" if kept else ""
+    mend = "make it writable" if isinstance(error, PermissionError) else "make room"
     return StageError(
         f"{place}: the checkpoint could not be written: {error}{last}",
-        hint=f"a checkpoint takes {size / 1e6:.1f} MB: make room and run again, nothing else is "
-        "lost",
+        hint=f"a checkpoint takes {size / 1e6:.1f} MB: {mend} and run again, nothing else is lost",
     )
 
 

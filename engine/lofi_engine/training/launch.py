@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from lofi_runtime.atomic import read_json, write_json
 
 JOB = "job.json"
 ERROR = "job-error.json"
+_TORCHRUN = "ChildFailedError"
+_ERROR_LINE = re.compile(r"^(?:\[rank\d+\]: )?([\w.]*(?:Error|Exception)\b.*)$", re.MULTILINE)
 LOG = "job.log"
 _STOP_SEC = 600.0
 """How long processes may take to end their step and write a checkpoint when told to stop."""
@@ -140,6 +143,8 @@ def _failure(folder: Path, code: int) -> StageError:
     with contextlib.suppress(OSError, ValueError, KeyError):
         said = read_json(folder / ERROR)
         return StageError(said["message"], hint=said["hint"])
-    lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if "Error" in line), f"code {code}")
-    return StageError(f"training: one of its processes died ({last})", hint=f"see {folder / LOG}")
+    log = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+    # The first error is the cause: others lose their peer, and torchrun ends with one of its own.
+    found = _ERROR_LINE.search(log)
+    why = found[1] if found and _TORCHRUN not in found[1] else f"code {code}"
+    return StageError(f"training: one of its processes died ({why})", hint=f"see {folder / LOG}")

@@ -160,6 +160,31 @@ class _Run:
 
         trainer, settings = self.trainer, self.trainer.settings
         self.optimizer.zero_grad(set_to_none=True)
+        total, projection, windows = self._accumulate()
+        parts = [part for group in self.optimizer.param_groups for part in group["params"]]
+        trainer.processes.average_gradients(parts)
+        if self.scaler:
+            self.scaler.unscale_(self.optimizer)
+        norm = float(torch.nn.utils.clip_grad_norm_(parts, settings.clip_grad_norm))
+        rate = learning_rate(step, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._move(norm)
+        processes = trainer.processes
+        everyone = [window for part in processes.gather(windows) for window in part]
+        return StepReport(
+            step,
+            processes.mean(total),
+            sum(window.loss for window in everyone) / len(everyone),
+            {name: processes.mean(projection[name]) for name in sorted(projection)},
+            rate,
+            norm,
+            tuple(everyone),
+        )
+
+    def _accumulate(self) -> tuple[float, dict[str, float], list[Window]]:
+        """Sum up a step's gradients; give its loss, that of each SSL model, and its windows."""
+        trainer, settings = self.trainer, self.trainer.settings
         total = 0.0
         projection: dict[str, float] = {}
         windows: list[Window] = []
@@ -181,26 +206,7 @@ class _Run:
                 projection[name] = projection.get(name, 0.0) + value / settings.accumulate
             seen = zip(sigmas.tolist(), batch.styles, found.denoising.tolist(), strict=True)
             windows += [Window(*one) for one in seen]
-        parts = [part for group in self.optimizer.param_groups for part in group["params"]]
-        trainer.processes.average_gradients(parts)
-        if self.scaler:
-            self.scaler.unscale_(self.optimizer)
-        norm = float(torch.nn.utils.clip_grad_norm_(parts, settings.clip_grad_norm))
-        rate = learning_rate(step, settings)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self._move(norm)
-        processes = trainer.processes
-        everyone = [window for part in processes.gather(windows) for window in part]
-        return StepReport(
-            step,
-            processes.mean(total),
-            sum(window.loss for window in everyone) / len(everyone),
-            {name: processes.mean(projection[name]) for name in sorted(projection)},
-            rate,
-            norm,
-            tuple(everyone),
-        )
+        return total, projection, windows
 
     def _move(self, norm: float) -> None:
         if self.scaler:

@@ -83,6 +83,16 @@ class Processes:
         if self.count > 1:
             self.accelerator.wait_for_everyone()
 
+    def leave(self) -> None:
+        """Part from the others; all must, as the last thing they do together.
+
+        A process that ends without it may be aborted in its threads that still listen, and its
+        finished work then counts as failed.
+        """
+        if self.count > 1:
+            self.wait()
+            self.accelerator.end_training()
+
 
 def join_processes(wanted: int) -> Processes:
     """Join the processes that torchrun started, or stand alone.

@@ -25,6 +25,7 @@ def main(job_path: Path) -> int:
     try:
         processes = join_processes(job.training.processes)
         train(job, processes, _emit, _warning(processes))
+        processes.leave()
     except KeyboardInterrupt:
         return STOPPED
     except LofiError as error:

@@ -179,3 +179,44 @@ def test_long_metadata_is_cut_for_people_alone(tmp_path):
 def test_small_products_count_however_the_scale_lies():
     up = torch.full((4, 2), 1e-20)
     assert float(fold(up, 0.5)[0].max()) == pytest.approx(5e-21)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("r", "4", "r is '4', not a whole number above 0"),
+        ("lora_alpha", None, "lora_alpha is None, not a number"),
+        ("use_rslora", "no", "use_rslora is 'no', not true or false"),
+        ("target_modules", 5, "target_modules is 5, not names of modules"),
+        ("rank_pattern", {"(": 4}, "rank_pattern is {'(': 4}, not ranks by modules' names"),
+        ("alpha_pattern", {"to_q": "z"}, "not alphas by modules' names"),
+    ],
+)
+def test_a_config_with_a_value_that_is_none_is_refused_by_its_key(tmp_path, key, value, text):
+    _base, weights = random_weights(LORA)
+    save_adapter(tmp_path, weights, LORA, FACTS)
+    place = tmp_path / ADAPTER_CONFIG
+    place.write_text(json.dumps({**json.loads(place.read_text()), key: value}))
+    with pytest.raises(StageError) as caught:
+        read_adapter(tmp_path)
+    assert str(caught.value).startswith(f"{place}: the adapter's config is damaged (")
+    assert text in str(caught.value)
+
+
+def pair_file(path, rank, width=8, **others):
+    pair = {"m.lora_A.weight": torch.ones(rank, width), "m.lora_B.weight": torch.ones(width, rank)}
+    save_file({**pair, **others}, path)
+    return path
+
+
+@pytest.mark.parametrize("alpha", [torch.ones(3), torch.tensor(float("nan"))])
+def test_an_alpha_that_is_no_number_is_refused(tmp_path, alpha):
+    path = pair_file(tmp_path / "a.safetensors", 4, **{"m.alpha": alpha})
+    with pytest.raises(StageError, match=r"m\.alpha is no single number"):
+        read_adapter(path)
+
+
+def test_a_rank_far_above_the_layer_is_measured_without_its_square(tmp_path):
+    path = pair_file(tmp_path / "a.safetensors", 100_000, width=2)  # squared: 80 GB
+    facts, _lines = inspected(path)
+    assert facts["change_norm"] == pytest.approx(200_000.0)

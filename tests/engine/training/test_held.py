@@ -59,7 +59,7 @@ def test_an_adapter_on_a_held_base_learns_and_is_float32(precision, dora):
         assert {part.dtype for part in trained} == {torch.float32}
         optimizer = torch.optim.AdamW(trained, lr=1e-2)
         losses = []
-        for _ in range(12):
+        for _ in range(5):
             optimizer.zero_grad()
             loss = (velocity(base) - LATENTS).square().mean()
             loss.backward()

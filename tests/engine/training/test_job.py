@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +11,13 @@ import torch
 
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import EarlyStop, Ssl
+from lofi_engine.training import worker
 from lofi_engine.training.adapters import load_adapter_weights
 from lofi_engine.training.board import BOARD
 from lofi_engine.training.checkpoints import all_checkpoints, newest_checkpoint
 from lofi_engine.training.encoded import write_index
 from lofi_engine.training.job import TrainingJob, job_from, train
-from lofi_engine.training.launch import launch
+from lofi_engine.training.launch import ERROR, JOB, launch
 from lofi_engine.training.processes import Processes
 from tests.support.exported_tiny import TINY
 from tests.support.tiny_training import LORA, TRAINING, one_thread, write_encoded
@@ -113,24 +112,34 @@ def test_the_stage_s_own_worker_answers_with_its_steps_and_stops_with_a_checkpoi
     assert len({parts[-2] for parts in board}) == 1  # written by one process
 
 
-def test_what_a_worker_refuses_reaches_the_stage_in_its_words(tmp_path):
-    job = make_job(tmp_path, processes=2)
-    bad = replace(job, lora=replace(LORA, targets=("to_z",)))
-    with pytest.raises(StageError, match=r"lora\.targets: 'to_z' names no module of this base"):
-        launch(WORKER, bad.as_json(), job.progress, processes=2, threads=1, answer=print)
-
-
-def test_a_worker_killed_by_a_signal_leaves_a_checkpoint_and_says_130(tmp_path):
-    job = make_job(tmp_path, steps=5000, checkpoint_every=5000)
+def told(job):
     job.progress.mkdir()
-    (job.progress / "job.json").write_text(json.dumps(job.as_json()))
-    command = [sys.executable, "-m", WORKER, str(job.progress / "job.json")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ}) as started:
-        assert json.loads(started.stdout.readline())["done"] == 1
-        started.send_signal(signal.SIGTERM)
-        started.stdout.read()
-        assert started.wait() == 130
-    assert newest_checkpoint(job.progress).step >= 1
+    path = job.progress / JOB
+    path.write_text(json.dumps(job.as_json()))
+    return path
+
+
+def test_what_a_worker_refuses_is_left_in_its_words_for_the_stage(tmp_path):
+    path = told(replace(make_job(tmp_path), lora=replace(LORA, targets=("to_z",))))
+    assert worker.main(path) == StageError.exit_code
+    left = json.loads((path.parent / ERROR).read_text())
+    assert left["message"].startswith("lora.targets: 'to_z' names no module of this base")
+    assert left["hint"].startswith("modules that take adapters: ")
+
+
+def test_a_worker_told_to_stop_leaves_a_checkpoint_and_says_130(tmp_path, monkeypatch, capsys):
+    job = make_job(tmp_path, steps=50, checkpoint_every=50)
+    answer_line = worker.answer_line
+
+    def stop(said):
+        answer_line(said)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(worker, "answer_line", stop)
+    assert worker.main(told(job)) == 130
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["done"] == 1
+    assert newest_checkpoint(job.progress).step == 1
 
 
 def test_an_encoded_set_of_another_base_is_refused(tmp_path):

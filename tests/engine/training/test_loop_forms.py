@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import math
 import os
 import random
 import signal
@@ -109,6 +111,24 @@ def test_half_precision_trains_nearly_as_float32(encoded, tmp_path):
     half = trainer_of("half precision", encoded, tmp_path / "b", steps=3).run(SEED, silent).losses
     assert half != plain
     assert half == pytest.approx(plain, rel=0.02)
+
+
+def test_a_step_that_overflows_in_half_precision_is_skipped(encoded, tmp_path):
+    trainer = trainer_of("half precision", encoded, tmp_path, steps=3)
+    first = next(part for part in trainer.model.parameters() if part.requires_grad)
+    calls = []
+
+    def overflow(gradient):
+        calls.append(gradient)
+        return gradient * float("inf") if len(calls) == 2 else gradient
+
+    first.register_hook(overflow)
+    weights = []
+    history = trainer.run(SEED, lambda said: weights.append(first.detach().clone()))
+    finite = [math.isfinite(said.gradient_norm) for said in history.steps]
+    assert finite == [True, False, True]
+    moved = [not torch.equal(*pair) for pair in itertools.pairwise(weights)]
+    assert moved == [False, True]
 
 
 def test_features_add_their_projection_loss_at_its_coefficient(encoded, tmp_path):

@@ -11,9 +11,9 @@ from lofi_engine.training.processes import Processes, join_processes
 WORKER = "tests.support.joined_worker"
 
 
-def run(folder, do, processes=2, wanted=None, **more):
+def run(folder, do, processes=2):
     said = []
-    job = {"do": do, "processes": wanted or processes, **more}
+    job = {"do": do, "processes": processes}
     launch(WORKER, job, folder, processes=processes, threads=1, answer=said.append)
     return said
 
@@ -42,9 +42,11 @@ def test_one_process_alone_starts_nothing_and_changes_nothing():
     )
     alone.average_gradients([])
     alone.wait()
+    alone.leave()
 
 
 def test_another_number_than_the_recipe_asks_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
     with pytest.raises(StageError) as refused:
         join_processes(4)
     assert str(refused.value) == (
@@ -56,9 +58,8 @@ def test_another_number_than_the_recipe_asks_is_refused(tmp_path, monkeypatch):
         join_processes(1)
     with pytest.raises(StageError, match="torchrun started 2 of this command, which starts 3 "):
         run(tmp_path, "reduce", processes=3)
-    monkeypatch.delenv("WORLD_SIZE")
     with pytest.raises(StageError, match=r"training\.processes is 3, and 2 processes started"):
-        run(tmp_path, "reduce", wanted=3)
+        join_processes(3)
 
 
 def test_what_a_process_refuses_comes_back_in_its_own_words(tmp_path):
@@ -70,9 +71,9 @@ def test_what_a_process_refuses_comes_back_in_its_own_words(tmp_path):
 def test_a_process_that_dies_ends_all_and_is_named_with_its_log(tmp_path):
     with pytest.raises(StageError) as refused:
         run(tmp_path, "die")
-    assert str(refused.value).startswith("training: one of its processes died (")
-    assert str(refused.value).endswith(f"- see {tmp_path / LOG}")
-    assert "MemoryError: no room left" in (tmp_path / LOG).read_text()
+    assert str(refused.value) == (
+        f"training: one of its processes died (MemoryError: no room left) - see {tmp_path / LOG}"
+    )
 
 
 def test_stopped_by_the_user_every_process_ends_in_its_own_time(tmp_path):
