@@ -126,7 +126,7 @@ def _stop(started: subprocess.Popen[bytes]) -> None:
 
 
 def _workers(started: subprocess.Popen[bytes]) -> list[int]:
-    import psutil  # accelerate and PEFT bring it
+    import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
         return [one.pid for one in psutil.Process(started.pid).children()]
