@@ -83,11 +83,11 @@ def test_an_unwritable_publish_target_is_named_and_finished_stages_are_kept(fini
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 7 MB that can be made larger: `small_disk(size)`."""
+    """A file system of 24 MB: room to train the small recipe, not to export it."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", str(place)],
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)],
         capture_output=True,
         check=False,
     )

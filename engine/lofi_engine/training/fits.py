@@ -23,6 +23,7 @@ from lofi_engine.training.memory import (
 MOST_ERROR = 1.15
 """A training is refused only where it cannot fit even if the estimate is this much too high."""
 _HINTS = 4
+_WORTH_SAYING = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -157,5 +158,6 @@ def _parts_in_words(parts: Mapping[str, int]) -> str:
 
 
 def _in_words(lower: Sequence[tuple[str, int]]) -> str:
-    said = (f"{change} (saves {size_in_words(size)})" for change, size in lower[:_HINTS])
-    return ", ".join(said) or "a larger machine"
+    helpful = [(change, size) for change, size in lower if size >= _WORTH_SAYING]
+    said = (f"{change} (saves {size_in_words(size)})" for change, size in helpful[:_HINTS])
+    return ", ".join(said) or "fewer checkpoints, shorter windows or a larger machine"

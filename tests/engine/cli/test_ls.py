@@ -6,7 +6,8 @@ def test_each_shipped_recipe_is_a_line_with_what_it_makes(capsys, monkeypatch):
     monkeypatch.chdir(shared_folder("recipes"))
     assert run_ls() == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["starter.yaml", "v1.yaml"]
+    names = [line.split()[0] for line in lines]
+    assert names == ["starter.yaml", "v1-lowvram.yaml", "v1.yaml"]
     assert all("  Makes " in line for line in lines)
     assert len({line.index("Makes") for line in lines}) == 1
 
