@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lofi_engine.cli.options import AsJson, Overrides, RecipePath
+from lofi_engine.cli.verbs import verbs_of
 from lofi_runtime.command_line import HELP_OPTIONS
 
 if TYPE_CHECKING:
@@ -40,12 +41,7 @@ class Form(enum.StrEnum):
     DIFFUSERS = "diffusers"
 
 
-def _verb(name: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    def register(function: Callable[..., int]) -> Callable[..., int]:
-        app.command(name, epilog=f"Example: {example}")(function)
-        return function
-
-    return register
+_verb = verbs_of(app)
 
 
 @_verb(

@@ -7,8 +7,6 @@ command of lofi-recipe loads this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import typer
 
 from lofi_engine.cli.data.export import data_export
@@ -18,6 +16,7 @@ from lofi_engine.cli.data.outreach import data_outreach
 from lofi_engine.cli.data.plan import data_plan
 from lofi_engine.cli.data.report import data_report
 from lofi_engine.cli.data.review import data_review
+from lofi_engine.cli.verbs import verbs_of
 from lofi_runtime.command_line import HELP_OPTIONS
 
 app = typer.Typer(
@@ -28,30 +27,17 @@ app = typer.Typer(
     context_settings=HELP_OPTIONS,
 )
 
+_verb = verbs_of(app)
 
-def add_verb(name: str, function: Callable[..., int], example: str) -> None:
-    """Register a verb whose help ends with a real example.
-
-    Args:
-        name: the verb.
-        function: does it and returns the exit code.
-        example: a whole command line.
-    """
-    app.command(name, epilog=f"Example: {example}")(function)
-
-
-add_verb("init", data_init, "lofi-recipe data init lofi-training-data")
-add_verb("import", data_import, "lofi-recipe data import lofi-training-data")
-add_verb("report", data_report, "lofi-recipe data report recipes/v1.yaml --html tracks.html")
-add_verb("plan", data_plan, "lofi-recipe data plan recipes/v1.yaml")
-add_verb(
+_verb("init", "lofi-recipe data init lofi-training-data")(data_init)
+_verb("import", "lofi-recipe data import lofi-training-data")(data_import)
+_verb("report", "lofi-recipe data report recipes/v1.yaml --html tracks.html")(data_report)
+_verb("plan", "lofi-recipe data plan recipes/v1.yaml")(data_plan)
+_verb(
     "outreach",
-    data_outreach,
     'lofi-recipe data outreach recipes/v1.yaml --artist "Rainy Ann" --tracks 5 --fee 500',
-)
-add_verb("review", data_review, "lofi-recipe data review recipe.yaml --open")
-add_verb(
-    "export",
-    data_export,
-    "lofi-recipe data export recipes/starter.yaml --format triple --out ../ACE-Step/data",
-)
+)(data_outreach)
+_verb("review", "lofi-recipe data review recipe.yaml --open")(data_review)
+_verb(
+    "export", "lofi-recipe data export recipes/starter.yaml --format triple --out ../ACE-Step/data"
+)(data_export)
