@@ -14,12 +14,15 @@ from lofi_engine.recipe.load import load_recipe
 from lofi_engine.recipe.model import Base, ConditionDropout, Lora, Sampling, Training
 from lofi_engine.stages import select
 from lofi_engine.stages import train as train_stage
-from lofi_engine.training.encoded import EncodedTrack, Features, write_index, write_shard
+from lofi_engine.training.encoded import EncodedTrack, write_index
+from lofi_engine.training.features import Features
 from lofi_engine.training.job import TrainingJob, train
 from lofi_engine.training.processes import Processes
+from lofi_engine.training.shards import write_shard
 from lofi_engine.training.validation import validation_error
 from tests.support.finished_run import lofi_recipe
 from tests.support.learned_base import learned_base
+from tests.support.real_track import REAL_TRACK, needs_real_track
 from tests.support.recipes import write_recipe
 from tests.support.stage_runs import run_stage
 from tests.support.tiny_training import one_thread
@@ -46,7 +49,6 @@ TRAINING = Training(
     sampling=Sampling("track", shuffle_tags=False, recaption_share=0.0),
     condition_dropout=ConditionDropout(0.0, 0.0, 0.0),
 )
-REAL_TRACK = Path(__file__).parents[2].parent / "shared" / "audio" / "test_track_001.mp3"
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +100,8 @@ def test_it_lowers_the_held_out_loss_on_its_style(piano, seed, tmp_path):
     assert gain >= WANTED_GAIN, gain
 
 
+@needs_real_track
 def test_the_real_track_is_learned_by_heart(tmp_path):
-    if not REAL_TRACK.exists():
-        pytest.skip("the real track is not here")
     with one_thread():
         base = load_base(Base("ace-step-v1", str(learned_base()), "main", None), Path())
         decoded = decode(REAL_TRACK, keep_sec=6.0)

@@ -29,7 +29,7 @@ def change(folder, edit):
     path.write_text(json.dumps(record), encoding="utf-8")
 
 
-def refused(folder, match, **options):
+def assert_refused(folder, match, **options):
     with pytest.raises(BundleError, match=match) as caught:
         open_bundle(folder, **options)
     assert "\n" not in str(caught.value)
@@ -59,7 +59,7 @@ def test_latent_frames_are_rounded_up(folder):
 @pytest.mark.parametrize("file", REQUIRED_FILES)
 def test_every_one_of_the_seven_files_is_needed(folder, file):
     (folder / file).unlink()
-    refused(folder, f"lacks {file} - pull it again")
+    assert_refused(folder, f"lacks {file} - pull it again")
 
 
 def test_a_changed_byte_is_found_and_named(folder):
@@ -67,7 +67,9 @@ def test_a_changed_byte_is_found_and_named(folder):
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    refused(folder, r"transformer_decoder_weights.bin: sha256 [0-9a-f]{64} found, [0-9a-f]{64} exp")
+    assert_refused(
+        folder, r"transformer_decoder_weights.bin: sha256 [0-9a-f]{64} found, [0-9a-f]{64} exp"
+    )
     assert not open_bundle(folder, verify=False).verified
 
 
@@ -75,21 +77,21 @@ def test_a_cut_file_is_found_without_reading_it(folder):
     path = folder / "vocoder.onnx"
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-1])
-    refused(folder, rf"vocoder.onnx: {size - 1} bytes found, {size} expected", verify=False)
+    assert_refused(folder, rf"vocoder.onnx: {size - 1} bytes found, {size} expected", verify=False)
 
 
 def test_a_listed_file_that_is_not_required_must_be_there_too(folder):
     (folder / "lyric_vocabulary.json").unlink()
-    refused(folder, r"lyric_vocabulary.json: listed in manifest.json but missing")
+    assert_refused(folder, r"lyric_vocabulary.json: listed in manifest.json but missing")
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    refused(tmp_path / "nowhere", "nowhere: no such bundle folder - pull the model first")
+    assert_refused(tmp_path / "nowhere", "nowhere: no such bundle folder - pull the model first")
 
 
 def test_a_folder_without_manifest_opens_only_on_request_and_unverified(folder):
     (folder / MANIFEST_NAME).unlink()
-    refused(folder, r"has no manifest.json, so its files cannot be verified")
+    assert_refused(folder, r"has no manifest.json, so its files cannot be verified")
     bundle = open_bundle(folder, verify=False)
     assert (bundle.verified, bundle.manifest, bundle.version) == (False, None, "unverified")
     assert bundle.config.text_width == 768
@@ -97,7 +99,7 @@ def test_a_folder_without_manifest_opens_only_on_request_and_unverified(folder):
 
 def test_a_newer_manifest_asks_for_an_upgrade(folder):
     change(folder, lambda record: record.update(format=2, surprise=True))
-    refused(folder, r"manifest format 2, this version reads 1 - upgrade lofi-recipe")
+    assert_refused(folder, r"manifest format 2, this version reads 1 - upgrade lofi-recipe")
 
 
 @pytest.mark.parametrize(
@@ -120,14 +122,14 @@ def test_a_newer_manifest_asks_for_an_upgrade(folder):
 )
 def test_a_manifest_that_breaks_the_schema_is_refused_by_key(folder, edit, match):
     change(folder, edit)
-    refused(folder, rf"manifest.json: {match}")
+    assert_refused(folder, rf"manifest.json: {match}")
 
 
 def test_what_is_not_json_or_not_a_manifest_is_refused(folder):
     (folder / MANIFEST_NAME).write_text("{", encoding="utf-8")
-    refused(folder, "not a readable manifest")
+    assert_refused(folder, "not a readable manifest")
     (folder / MANIFEST_NAME).write_text("[]", encoding="utf-8")
-    refused(folder, "not a manifest")
+    assert_refused(folder, "not a manifest")
 
 
 def test_the_types_know_every_key_of_the_schema():

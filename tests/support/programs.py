@@ -22,6 +22,7 @@ PROGRAMS = {
         Path(shutil.which("luacheck") or "/usr/bin/luacheck"),
         "apt-get install lua-check",
     ),
+    "patch": (Path(shutil.which("patch") or "/usr/bin/patch"), "apt-get install patch"),
     "chromium": (Path("/usr/bin/chromium"), "apt-get install chromium"),
     "datasets": (
         Path(sysconfig.get_path("purelib")) / "datasets",
@@ -33,6 +34,8 @@ PROGRAMS = {
             f"pip install 'lofi-recipe[{extra}]'",
         )
         for extra, folder in (
+            ("japanese", "cutlet"),
+            ("m4a", "av"),
             ("lowvram", "bitsandbytes"),
             ("lyrics", "jiwer"),
             ("visqol", "visqol"),

@@ -10,8 +10,7 @@ import soundfile
 from lofi_engine.audio.decode import DecodeError, decode
 from tests.support.audio_folder import tune, write_mp3, write_ogg
 from tests.support.ordinary_user import heeding_permissions
-
-REAL_TRACK = Path(__file__).resolve().parents[4] / "shared" / "audio" / "test_track_001.mp3"
+from tests.support.real_track import REAL_TRACK, needs_real_track
 
 
 @pytest.fixture
@@ -131,7 +130,7 @@ def test_an_unreadable_file_is_refused(tmp_path, sound):
         assert refusal(tmp_path / "a.wav") == "cannot be read: Permission denied"
 
 
-@pytest.mark.skipif(not REAL_TRACK.is_file(), reason="the sample track is not here")
+@needs_real_track
 def test_a_real_track_decodes_in_full():
     decoded = decode(REAL_TRACK)
     assert decoded.sample_rate == 48_000

@@ -11,8 +11,17 @@ from lofi_engine.audio.convert import fold
 from lofi_engine.audio.decode import DecodeError, decode
 from lofi_engine.data.size import size_fault
 from tests.support.audio_folder import tune
+from tests.support.programs import require
 
-av = pytest.importorskip("av")
+try:
+    import av
+except ImportError:  # the fixture below says so
+    av = None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _needs_the_extra():
+    require("m4a")
 
 
 def write_m4a(

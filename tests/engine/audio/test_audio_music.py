@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,8 +14,7 @@ from lofi_engine.audio.music import (
     fold_tempo,
 )
 from tests.support.audio_folder import tune
-
-REAL_TRACK = Path(__file__).resolve().parents[4] / "shared" / "audio" / "test_track_001.mp3"
+from tests.support.real_track import REAL_TRACK, needs_real_track
 
 
 @pytest.mark.parametrize(
@@ -93,7 +90,7 @@ def test_a_chord_has_a_clear_key_and_noise_has_none():
     assert analyse(Decoded(tune(8.0, 48_000, seed=1).T, 48_000, 8.0, "WAV", "PCM_16")).key_is_clear
 
 
-@pytest.mark.skipif(not REAL_TRACK.is_file(), reason="the sample track is not here")
+@needs_real_track
 def test_a_real_track_has_a_tempo_and_a_key():
     music = analyse(decode(REAL_TRACK, keep_sec=30))
     assert 60 <= music.tempo_bpm <= 120

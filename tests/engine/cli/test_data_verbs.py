@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,9 +13,12 @@ import soundfile
 from typer.testing import CliRunner
 
 from lofi_engine.cli.data.app import app as data_app
+from lofi_engine.cli.data.import_ import data_import
 from lofi_engine.cli.main import app
 from lofi_engine.data.report_page import GENERATOR
+from lofi_runtime.errors import LofiError
 from tests.support.finished_run import lofi_recipe
+from tests.support.ordinary_user import heeding_permissions
 from tests.support.recipes import write_recipe
 
 RAW = ("commissioned", "royalty-free", "creative-commons", "partnerships")
@@ -503,11 +505,12 @@ def test_a_letter_nobody_could_send_is_not_written(tmp_path, arguments, said):
     assert said in refused("outreach", write_recipe(tmp_path), *arguments)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")
 def test_a_ledger_that_may_not_be_written_is_named(tracks):
     tone(tracks / "raw" / "commissioned" / "rain.wav")
     ledger_of(tracks).parent.chmod(0o500)
     try:
-        assert "ledger sources.json: cannot be written" in refused("import", tracks)
+        with heeding_permissions(), pytest.raises(LofiError) as caught:
+            data_import(tracks)
     finally:
         ledger_of(tracks).parent.chmod(0o700)
+    assert "ledger sources.json: cannot be written" in str(caught.value)

@@ -16,6 +16,7 @@ from lofi_engine.metrics.folder import ClipFolder
 from tests.support.audio_folder import tune
 from tests.support.finished_run import lofi_recipe
 from tests.support.ordinary_user import heeding_permissions
+from tests.support.real_track import REAL_TRACK, needs_real_track
 
 NAMES = ("a", "b", "c")
 
@@ -284,11 +285,9 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_is_measured(fo
     assert sorted(path.name for path in Path("new").iterdir()) == ["page"]
 
 
+@needs_real_track
 def test_real_music_with_noise_gives_sensible_figures_against_itself(tmp_path):
-    shared = Path(__file__).parents[3].parent / "shared" / "audio"
-    if not shared.is_dir():
-        pytest.skip("no shared audio")
-    track = ClipFolder(shared)
+    track = ClipFolder(REAL_TRACK.parent)
     clip = track.clip(track.names[0])
     for place, noise in (("A", 0.003), ("B", 0.0)):
         (tmp_path / place).mkdir()

@@ -9,6 +9,7 @@ import pytest
 from lofi_engine.cli.migrate import run_migrate
 from lofi_engine.errors import RecipeError
 from lofi_engine.recipe.load import load_recipe
+from tests.support.programs import require
 from tests.support.recipe_texts import GOOD
 
 FIXTURE = Path(__file__).parents[1] / "recipe" / "fixtures" / "v0.yaml"
@@ -30,8 +31,8 @@ def test_the_change_is_shown_and_nothing_written(old, capsys):
     assert os.listdir(old.parent) == ["old.yaml"]
 
 
-@pytest.mark.skipif(shutil.which("patch") is None, reason="patch is not installed")
 def test_the_shown_change_is_a_patch_that_makes_it(old, capsys, tmp_path):
+    require("patch")
     run_migrate(old)
     patch = capsys.readouterr().out
     copy = shutil.copy(old, tmp_path / "copy.yaml")

@@ -68,8 +68,7 @@ def test_only_the_end_of_a_long_log_is_read(recipe, capsys):
 
 def test_looking_does_not_stop_a_run_from_starting_afterwards(recipe, capsys):
     folder = runs_folder(load_recipe(recipe))
-    with exclusive(folder):
-        pass
-    said(capsys, recipe)
-    with exclusive(folder):
-        pass
+    for _ in range(2):
+        with exclusive(folder):
+            assert "at work" in said(capsys, recipe)[-1]
+        assert said(capsys, recipe)[-1] == "no run is at work"

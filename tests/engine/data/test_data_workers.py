@@ -70,8 +70,9 @@ def test_children_are_gone_when_their_parent_is_killed(tmp_path):
     _wait_for(lambda: pid_file.is_file() and pid_file.read_text())
     child = int(pid_file.read_text())
     parent.kill()
-    parent.wait()
+    assert parent.wait() == -signal.SIGKILL
     _wait_for(lambda: not _runs(child))
+    assert not _runs(child)
 
 
 def test_a_unit_is_whole_or_not_there(tmp_path):

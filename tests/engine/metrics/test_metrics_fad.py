@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,9 +21,9 @@ from tests.support.metric_clips import (
     set_of,
     silent_report,
 )
+from tests.support.real_track import REAL_TRACK, needs_real_track
 
 CLIPS = 12
-REAL_TRACK = Path(__file__).parents[4] / "shared" / "audio" / "test_track_001.mp3"
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +309,7 @@ def test_sets_without_pairs_are_not_compared(reference):
         fad().compare(noise_set("A"), noise_set("B"), None, silent_report)
 
 
-@pytest.mark.skipif(not REAL_TRACK.is_file(), reason="no real track beside the checkout")
+@needs_real_track
 def test_real_music_is_near_itself_and_far_from_itself_in_mono():
     track = decode(REAL_TRACK)
     length = round(4.9 * track.sample_rate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from lofi_engine.metrics.embeddings.sound import SoundEmbedding, measure
 from lofi_engine.metrics.frechet import frechet_distance
 from lofi_engine.metrics.ladder.degradations import DEGRADATIONS
+from tests.support.real_track import REAL_TRACK, needs_real_track
 from tests.support.sound_music import degraded, every, heard, stack
 
 NAMES = [dimension.name for dimension in SoundEmbedding().dimensions_table]
@@ -18,7 +18,6 @@ STYLES = every(2)
 KNOWN_SEEDS, NEW_SEED = (21, 22), 23
 WINDOWS = 2
 LADDER_STYLES = every(4)
-REAL_TRACK = Path(__file__).parents[3].parent / "shared" / "audio" / "test_track_001.mp3"
 
 
 def test_styles_of_tracks_never_heard_are_told_by_the_nearest_centre():
@@ -92,7 +91,7 @@ def test_a_degraded_half_is_farther_from_the_other_half_than_a_clean_one(name):
     assert np.mean(farther) >= 0.9, np.mean(farther)
 
 
-@pytest.mark.skipif(not REAL_TRACK.exists(), reason="no real track here")
+@needs_real_track
 def test_a_real_track_is_finite_not_far_and_its_vocoder_is_heard():
     from lofi_engine.audio.decode import decode
     from lofi_engine.metrics.clips import Clip

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,7 @@ from lofi_engine.metrics.ladder.degradations import DEGRADATIONS
 from lofi_engine.metrics.tempo_key import KeyAgreement, TempoAgreement
 from lofi_runtime.synth.score import PITCH_NAMES
 from tests.support.clip_sets import RATE, changed, noise_clips, quiet, synthesised
-
-REAL_TRACK = Path(__file__).resolve().parents[4] / "shared" / "audio" / "test_track_001.mp3"
+from tests.support.real_track import REAL_TRACK, needs_real_track
 
 SCORES = (
     ("rhodes, 68 bpm, A minor", 0),
@@ -145,7 +143,7 @@ def test_silence_is_refused_before_it_is_listened_to(tracks):
         KeyAgreement().measure(silent, None, quiet)
 
 
-@pytest.mark.skipif(not REAL_TRACK.is_file(), reason="the sample track is not here")
+@needs_real_track
 def test_two_thirds_of_a_real_track_have_one_tempo():
     track = decode(REAL_TRACK, keep_sec=60)
     thirds = [

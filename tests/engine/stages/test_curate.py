@@ -22,11 +22,11 @@ from lofi_engine.stages import curate
 from lofi_runtime.styles.taxonomy import load_styles
 from lofi_runtime.synth import VERSION as SYNTH_VERSION
 from tests.support.audio_folder import LIMITS, REASONS, make_audio_folder, tune
+from tests.support.real_track import REAL_TRACK, needs_real_track
 from tests.support.recipes import make_recipe
 from tests.support.recordings import play
 from tests.support.stage_runs import run_stage
 
-REAL_TRACK = Path(__file__).resolve().parents[4] / "shared" / "audio" / "test_track_001.mp3"
 OPEN = {"require_ai_training": False, "allow": ["cc0"]}
 
 
@@ -466,7 +466,7 @@ def test_folders_ledgers_and_own_styles_are_the_stages_sources(tmp_path):
     assert not curate.settings(own).styles.shipped_hash
 
 
-@pytest.mark.skipif(not REAL_TRACK.is_file(), reason="the sample track is not here")
+@needs_real_track
 def test_a_real_track_passes_with_its_texts(tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()

@@ -24,8 +24,9 @@ from lofi_engine.training.adapters import (
     scale_of,
     set_adapter_weights,
 )
-from lofi_engine.training.encoded import stack_conditioning
+from lofi_engine.training.features import stack_conditioning
 from lofi_engine.training.held import hold_base
+from tests.support.programs import require
 from tests.support.tiny_training import LORA, features, tiny_base
 
 FACTS = {"base": "builtin:tiny@1", "recipe": "small", "step": "2"}
@@ -154,7 +155,7 @@ def test_a_target_that_takes_no_adapter_is_refused_by_its_kind():
 def test_a_rank_larger_than_a_layer_is_refused_with_the_layer_and_its_size(precision):
     transformer = tiny_base().transformer
     if precision == "4bit":
-        pytest.importorskip("bitsandbytes")
+        require("lowvram")
         transformer = hold_base(transformer.requires_grad_(False), precision)
     lora = replace(LORA, r=33, targets=("to_q", "linear_q"))
     with pytest.raises(StageError) as caught:

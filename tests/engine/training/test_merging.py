@@ -9,6 +9,7 @@ from lofi_engine.training.adapters import add_adapter, set_adapter_weights
 from lofi_engine.training.held import hold_base
 from lofi_engine.training.merging import merge_adapter
 from tests.support.adapters import answer, random_weights
+from tests.support.programs import require
 from tests.support.tiny_training import LORA, one_thread, tiny_base
 
 
@@ -74,7 +75,7 @@ def test_layers_whose_adapter_is_zero_keep_their_bits_beside_others_that_change(
 
 
 def test_a_base_held_in_few_bits_is_never_merged_into():
-    pytest.importorskip("bitsandbytes")
+    require("lowvram")
     transformer = hold_base(tiny_base().transformer.requires_grad_(False), "4bit")
     with pytest.raises(ValueError, match="full precision"):
         merge_adapter(add_adapter(transformer, LORA, 3))

@@ -13,7 +13,7 @@ COND, UNCOND = GOLDEN["cond"], GOLDEN["uncond"]
 F = np.float32
 
 
-def same(found, key):
+def assert_same(found, key):
     expected = GOLDEN[key]
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() <= 1e-5 * max(expected.std(), 1e-9)
@@ -21,29 +21,29 @@ def same(found, key):
 
 def test_apg_with_momentum_equals_the_reference_over_three_steps():
     guide = make_guidance("apg")
-    same(guide(COND, UNCOND, 15.0, 0), "apg.step0")
-    same(guide(COND * F(0.7) + UNCOND * F(0.1), UNCOND * F(0.9), 15.0, 1), "apg.step1")
-    same(guide(COND * F(0.5), UNCOND * F(0.8) - F(0.1) * COND, 7.0, 2), "apg.step2")
+    assert_same(guide(COND, UNCOND, 15.0, 0), "apg.step0")
+    assert_same(guide(COND * F(0.7) + UNCOND * F(0.1), UNCOND * F(0.9), 15.0, 1), "apg.step1")
+    assert_same(guide(COND * F(0.5), UNCOND * F(0.8) - F(0.1) * COND, 7.0, 2), "apg.step2")
 
 
 def test_a_first_step_of_apg_has_no_momentum():
-    same(Apg()(COND, UNCOND, 7.0, 0), "apg.no_momentum")
+    assert_same(Apg()(COND, UNCOND, 7.0, 0), "apg.no_momentum")
 
 
 def test_cfg_equals_the_reference():
-    same(make_guidance("cfg")(COND, UNCOND, 7.0, 3), "cfg")
+    assert_same(make_guidance("cfg")(COND, UNCOND, 7.0, 3), "cfg")
 
 
 def test_cfg_zero_star_is_zero_in_its_first_two_steps_and_then_equals_the_reference():
     guide = make_guidance("cfg_star")
-    same(guide(COND, UNCOND, 7.0, 0), "cfg_star.i0")
+    assert_same(guide(COND, UNCOND, 7.0, 0), "cfg_star.i0")
     assert not guide(COND, UNCOND, 7.0, 1).any()
     assert guide(COND, UNCOND, 7.0, 2).any()
-    same(guide(COND, UNCOND, 7.0, 5), "cfg_star.i5")
+    assert_same(guide(COND, UNCOND, 7.0, 5), "cfg_star.i5")
 
 
 def test_double_condition_equals_the_reference():
-    same(double_condition(COND, UNCOND, GOLDEN["text_only"], 5.0, 1.5), "double")
+    assert_same(double_condition(COND, UNCOND, GOLDEN["text_only"], 5.0, 1.5), "double")
 
 
 @pytest.mark.parametrize("name", ["apg", "cfg"])

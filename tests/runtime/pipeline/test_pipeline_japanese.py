@@ -7,6 +7,7 @@ import pytest
 from lofi_runtime.pipeline import japanese
 from lofi_runtime.pipeline.kana import to_romaji
 from lofi_runtime.pipeline.lyrics import LyricTokenizer
+from tests.support.programs import require
 from tests.support.tiny_bundle import tiny_lyric_vocabulary_json
 
 KANJI = "東京の夜に雨が降る"
@@ -33,7 +34,8 @@ def without_cutlet(monkeypatch):
 
 @pytest.fixture
 def cutlet():
-    return pytest.importorskip("cutlet", reason="the extra `japanese` is not installed")
+    require("japanese")
+    return importlib.import_module("cutlet")
 
 
 @pytest.fixture(scope="module")
