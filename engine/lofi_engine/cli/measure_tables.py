@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from lofi_engine.cli.columns import in_columns, one_line
 from lofi_engine.metrics.checks import plural
@@ -50,14 +51,19 @@ def result_lines(
 ) -> Iterator[str]:
     """Give the sets, the figures, the differences and what was left out."""
     yield from in_columns([_set_row(one) for one in measured])
+    short = short_labels([one.folder.label for one in measured])
     figures = [one for score in scores for one in score.figures]
     differences = [one for score in scores for one in score.differences]
     if figures:
         yield ""
-        yield from in_columns([_FIGURE_HEAD, *map(_figure_row, figures)], numbers=(1,))
+        yield from in_columns(
+            [_FIGURE_HEAD, *(_figure_row(one, short) for one in figures)], numbers=(1,)
+        )
     if differences:
         yield ""
-        yield from in_columns([_DIFFERENCE_HEAD, *map(_difference_row, differences)], (1, 2, 3))
+        yield from in_columns(
+            [_DIFFERENCE_HEAD, *(_difference_row(one, short) for one in differences)], (1, 2, 3)
+        )
     yield from _notes(scores)
     if left_out:
         yield ""
@@ -84,20 +90,20 @@ def _set_row(one: Measured) -> tuple[str, ...]:
     )
 
 
-def _figure_row(figure: Figure) -> tuple[str, ...]:
+def _figure_row(figure: Figure, short: Mapping[str, str]) -> tuple[str, ...]:
     return (
         figure.metric,
         quantity(figure.value, figure.unit),
         interval_words(figure.interval),
         "FAILED" if figure.has_failed else figure.better,
         f"{figure.n} {figure.counted}",
-        figure.judged,
-        f"{figure.against} ({figure.reference_hash})" if figure.against else "",
+        short.get(figure.judged, figure.judged),
+        _reference(figure, short),
         figure.embedding,
     )
 
 
-def _difference_row(difference: Difference) -> tuple[str, ...]:
+def _difference_row(difference: Difference, short: Mapping[str, str]) -> tuple[str, ...]:
     first, second = difference.first, difference.second
     return (
         difference.metric,
@@ -108,9 +114,28 @@ def _difference_row(difference: Difference) -> tuple[str, ...]:
         interval_words(difference.interval),
         f"{difference.n} pairs",
         _verdict(difference),
-        f"{first.against} ({first.reference_hash})" if first.against else "",
+        _reference(first, short),
         first.embedding,
     )
+
+
+def _reference(figure: Figure, short: Mapping[str, str]) -> str:
+    if not figure.against:
+        return ""
+    return f"{short.get(figure.against, figure.against)} ({figure.reference_hash})"
+
+
+def short_labels(labels: Sequence[str]) -> dict[str, str]:
+    """Give of each path the fewest last parts that no other one ends with.
+
+    The table names its sets in every row; the lines above it have the whole paths.
+    """
+    deepest = max((len(PurePath(label).parts) for label in labels), default=0)
+    for count in range(1, deepest + 1):
+        ends = {label: str(PurePath(*PurePath(label).parts[-count:])) for label in labels}
+        if len(set(ends.values())) == len(set(labels)):
+            return ends
+    return {label: label for label in labels}
 
 
 def _verdict(difference: Difference) -> str:
