@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import soundfile
 import torch
+from tiny_training import TINY, TRAINING
 
 from lofi_engine.data.descriptions import Description, write_descriptions
-from lofi_engine.recipe import model
 from lofi_engine.stages import encode
 from lofi_engine.stages.base import StageContext
 from lofi_runtime.styles.taxonomy import load_styles
 from lofi_runtime.synth import compose, render
 
 LEAST_RATIO = 20.0
+SSL_WIDTHS = {"mert": 24, "mhubert": 16}
+"""What the base's projectors take."""
 SAMPLE_RATE = 48_000
-BASE = model.Base("ace-step-v1", "builtin:tiny", "1", None)
 LYRICS = "[Verse]\nstay with me tonight\nthe rain is falling slow"
 
 
@@ -49,9 +51,9 @@ def main() -> int:
     heard_sec = asked.tracks * asked.seconds
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        inputs = write_inputs(home / "inputs", asked.tracks, asked.seconds)
+        inputs = write_inputs(home / "inputs", synthesised(asked.tracks, asked.seconds))
         # The libraries a stage imports are the same for two tracks and for two thousand.
-        timed(home / "warm-up", write_inputs(home / "little", 1, 1.0), {})
+        timed(home / "warm-up", write_inputs(home / "little", synthesised(1, 1.0)), {})
         held = report("encode", heard_sec, *timed(home / "plain", inputs, {})) >= LEAST_RATIO
         if asked.ssl:
             report("encode with tiny audio models", heard_sec, *timed_listening(home, inputs))
@@ -71,6 +73,19 @@ def report(name: str, heard_sec: float, processor_sec: float, size_bytes: int) -
 
 def timed(place: Path, inputs: dict[str, Path], ssl: dict[str, str]) -> tuple[float, int]:
     """Run the stage; give its processor time in seconds and what it wrote, in bytes."""
+    took = run_encode(place, inputs, ssl)
+    work = place / "work"
+    return took, sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+
+
+def run_encode(place: Path, inputs: dict[str, Path], ssl: dict[str, str]) -> float:
+    """Run the stage in `place/work`; give its processor time in seconds.
+
+    Args:
+        place: where; a relative audio model lies beside it.
+        inputs: as `write_inputs` gives them.
+        ssl: where audio models lie, by name.
+    """
     context = StageContext(
         stage="encode",
         work=place / "work",
@@ -83,15 +98,14 @@ def timed(place: Path, inputs: dict[str, Path], ssl: dict[str, str]) -> tuple[fl
     )
     context.work.mkdir(parents=True)
     before = time.process_time()
-    encode.run(context, encode.Settings(BASE, "fp16", ssl))
-    took = time.process_time() - before
-    return took, sum(path.stat().st_size for path in context.work.rglob("*") if path.is_file())
+    encode.run(context, encode.Settings(TINY, TRAINING.latents_precision, ssl))
+    return time.process_time() - before
 
 
 def timed_listening(home: Path, inputs: dict[str, Path]) -> tuple[float, int]:
     """Run the stage with two random networks as small as they come."""
     ssl = {}
-    for name, width in (("mert", 24), ("mhubert", 16)):
+    for name, width in SSL_WIDTHS.items():
         save_network(home / name, width)
         ssl[name] = name
     return timed(home / "listening", inputs, ssl)
@@ -118,27 +132,36 @@ def save_network(folder: Path, width: int) -> None:
     HubertModel(config).save_pretrained(folder)
 
 
-def write_inputs(folder: Path, tracks: int, seconds: float) -> dict[str, Path]:
-    """Write what curate, describe and split leave of synthesised tracks."""
-    audio = folder / "curate" / "tracks"
-    audio.mkdir(parents=True)
+def synthesised(tracks: int, seconds: float) -> Iterator[tuple[Description, Any]]:
+    """Give each track's description and sound."""
     styles = list(load_styles())
-    described = []
+    prompt = "lofi, rain, piano, vinyl crackle, slow tempo, 72 bpm"
     for number in range(tracks):
         name, style = f"track-{number:03}", styles[number % len(styles)]
         sound = render(compose("", seed=number, duration_sec=seconds, style=style))
-        soundfile.write(audio / f"{name}.flac", sound.T, SAMPLE_RATE, "PCM_16")
-        prompt = "lofi, rain, piano, vinyl crackle, slow tempo, 72 bpm"
         lyrics = LYRICS if number % 2 else ""
-        described.append(
-            Description(name, prompt, lyrics, 72.0, "A minor", (style,), seconds, "style")
-        )
-    for name in ("split", "describe"):
-        (folder / name).mkdir()
+        yield Description(name, prompt, lyrics, 72.0, "A minor", (style,), seconds, "style"), sound
+
+
+def write_inputs(folder: Path, tracks: Iterable[tuple[Description, Any]]) -> dict[str, Path]:
+    """Write what curate, describe and split leave of tracks, all to train on.
+
+    Args:
+        folder: for a folder of each stage.
+        tracks: each track's description and sound, (2, samples) at 48 kHz.
+    """
+    inputs = {name: folder / name for name in ("curate", "describe", "split")}
+    audio = inputs["curate"] / "tracks"
+    for place in (audio, inputs["describe"], inputs["split"]):
+        place.mkdir(parents=True)
+    described = []
+    for one, sound in tracks:
+        soundfile.write(audio / f"{one.track}.flac", sound.T, SAMPLE_RATE, "PCM_16")
+        described.append(one)
+    write_descriptions(inputs["describe"], described)
     split = {"train": [one.track for one in described], "validation": []}
-    (folder / "split" / "split.json").write_text(json.dumps(split), encoding="utf-8")
-    write_descriptions(folder / "describe", described)
-    return {name: folder / name for name in ("curate", "describe", "split")}
+    (inputs["split"] / "split.json").write_text(json.dumps(split), encoding="utf-8")
+    return inputs
 
 
 if __name__ == "__main__":

@@ -43,8 +43,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,21 +51,18 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same machine for both
 
-import soundfile
 import torch
-from bench_encode import LYRICS, save_network
+from bench_encode import LYRICS, SSL_WIDTHS, run_encode, save_network, write_inputs
 from in_step_training import InStepTraining
 from measured_training import Measured, import_only
 from published_training import print_published
+from tiny_training import TARGETS, TINY, TRAINING
 
-from lofi_engine.data.descriptions import Description, write_descriptions
+from lofi_engine.data.descriptions import Description
 from lofi_engine.metrics.pretrained import quiet
 from lofi_engine.recipe import model
-from lofi_engine.stages import encode
-from lofi_engine.stages.base import StageContext
 from lofi_engine.training.job import TrainingJob, train
 from lofi_engine.training.processes import Processes
-from lofi_runtime.backend import SAMPLE_RATE
 from lofi_runtime.styles.taxonomy import load_styles
 from lofi_runtime.synth import compose, describe, render
 
@@ -75,27 +71,9 @@ MOST_MEMORY = 1 / 3
 MOST_DIFFERENCE = 1e-4
 """Of the first step's losses, of their size."""
 LENGTHS_SEC = (20, 24, 28, 32, 36, 40)
-BASE = model.Base("ace-step-v1", "builtin:tiny", "1", None)
-SSL_WIDTHS = {"mert": 24, "mhubert": 16}
-LORA = model.Lora(
-    16, 16.0, rslora=True,
-    targets=(
-        "speaker_embedder", "linear_q", "linear_k", "linear_v", "to_q", "to_k", "to_v", "to_out.0",
-    ),
-)  # fmt: skip
-TRAINING = model.Training(
-    steps=0,
-    batch_size=1,
-    accumulate=1,
-    learning_rate=1e-4,
-    warmup_steps=0,
-    precision="fp32",
-    clip_grad_norm=0.5,
-    window_sec=60.0,
-    checkpoint_every=10_000,
-    sample_every=10_000,
-    timestep_shift=3.0,
-    sampling=model.Sampling("track", shuffle_tags=True, recaption_share=0.0),
+LORA = model.Lora(16, 16.0, rslora=True, targets=TARGETS)
+HOW = replace(
+    TRAINING,
     condition_dropout=model.ConditionDropout(0.0, 0.0, 0.0),
     gradient_checkpointing=True,
 )
@@ -190,55 +168,35 @@ def job_of(home: Path, form: str, steps: int) -> TrainingJob:
         home=home,
         seed=SEED,
         threads=1,
-        base=BASE,
+        base=TINY,
         lora=LORA,
-        training=replace(TRAINING, steps=steps, ssl=SSL if form == "ssl" else None),
+        training=replace(HOW, steps=steps, ssl=SSL if form == "ssl" else None),
     )
 
 
-def write_inputs(home: Path) -> None:
-    """Write the audio models, and what curate, describe and split leave of synthesised tracks."""
-    inputs = inputs_of(home)
-    audio = inputs["curate"] / "tracks"
-    for folder in (audio, inputs["describe"], inputs["split"]):
-        folder.mkdir(parents=True)
+def synthesised() -> Iterator[tuple[Description, Any]]:
+    """Give each track's description and sound."""
     styles = list(load_styles())
-    described = []
     for number, seconds in enumerate(LENGTHS_SEC):
         name, style = f"track-{number}", styles[number * 6]
         score = compose("", seed=number, duration_sec=seconds, style=style)
-        soundfile.write(audio / f"{name}.flac", render(score).T, SAMPLE_RATE, "PCM_16")
         lyrics, tempo = LYRICS if number % 2 else "", float(score.tempo_bpm)
         prompt = describe(score)["prompt"]
-        described.append(
-            Description(name, prompt, lyrics, tempo, "", (style,), seconds, "synthesiser")
-        )
+        described = Description(name, prompt, lyrics, tempo, "", (style,), seconds, "synthesiser")
+        yield described, render(score)
+
+
+def save_audio_models(home: Path) -> None:
     with quiet():
         torch.manual_seed(SEED)
         for name, width in SSL_WIDTHS.items():
             save_network(home / name, width)
-    write_descriptions(inputs["describe"], described)
-    split = {"train": [one.track for one in described], "validation": []}
-    (inputs["split"] / "split.json").write_text(json.dumps(split), encoding="utf-8")
 
 
 def encode_tracks(home: Path, form: str) -> float:
     """Run the product's encode stage; give its processor time in seconds."""
-    context = StageContext(
-        stage="encode",
-        work=home / form / "work",
-        progress=home / form / "encoding",
-        inputs=inputs_of(home),
-        home=home,
-        seed=SEED,
-        sink=lambda _event: None,
-        threads=1,
-    )
-    context.work.mkdir(parents=True)
-    before = time.process_time()
     ssl = {"mert": SSL.mert, "mhubert": SSL.mhubert} if form == "ssl" else {}
-    encode.run(context, encode.Settings(BASE, TRAINING.latents_precision, ssl))
-    return time.process_time() - before
+    return run_encode(home / form, inputs_of(home), ssl)
 
 
 def show(form: str, loop: str, found: Measured, imports: int) -> None:
@@ -299,7 +257,8 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        write_inputs(home)
+        write_inputs(home / "inputs", synthesised())
+        save_audio_models(home)
         encoding_sec = {form: encode_tracks(home, form) for form in FORMS}
         found = {form: measure(home, form, asked.steps) for form in FORMS}
         imports = {
@@ -313,7 +272,7 @@ def main() -> int:
     print("|" + "---|" * 8)
     said = [compare(form, found[form], imports, encoding_sec[form]) for form in FORMS]
     print("\n".join(line for lines, _ in said for line in lines))
-    print_published(LORA, TRAINING)
+    print_published(LORA, HOW)
     held = all(one for _, one in said)
     print("held" if held else "MISSED")
     return 0 if held else 1

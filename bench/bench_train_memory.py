@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measured_training import RESET, resident
+from tiny_training import TARGETS, TINY, TRAINING, write_tracks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -36,35 +38,15 @@ from lofi_engine.models.ace_step_v1.seeded import fill_seeded
 from lofi_engine.models.ace_step_v1.tiny import build_tiny
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
 from lofi_engine.recipe import model
-from lofi_engine.training.encoded import EncodedTrack, Features, write_index, write_shard
 from lofi_engine.training.job import TrainingJob, make_trainer
 from lofi_engine.training.memory import Tokens, estimate_training_memory
 from lofi_engine.training.processes import Processes
 from lofi_engine.training.report import StepReport
 
-TARGETS = (
-    "speaker_embedder", "linear_q", "linear_k", "linear_v", "to_q", "to_k", "to_v", "to_out.0",
-)  # fmt: skip
-TRAINING = model.Training(
-    steps=10,
-    batch_size=1,
-    accumulate=1,
-    learning_rate=1e-4,
-    warmup_steps=0,
-    precision="fp32",
-    clip_grad_norm=0.5,
-    window_sec=60.0,
-    checkpoint_every=10,
-    sample_every=10,
-    timestep_shift=3.0,
-    sampling=model.Sampling("track", shuffle_tags=False, recaption_share=0.0),
-    condition_dropout=model.ConditionDropout(0.15, 0.15, 0.5),
-)
 STEPS = 3
-TRACK_FRAMES = 700
+TRACKS, TRACK_FRAMES, TOKENS = 4, 700, 40
 MOST_ERROR = 0.15
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -164,11 +146,6 @@ class LiveTensors(TorchDispatchMode):
         self.now -= self._sizes.pop(key, 0)
 
 
-def resident(name: str) -> int:
-    lines = STATUS.read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
-
-
 def write_base(case: Case, folder: Path) -> None:
     """Write the tiny base with a transformer of the case's size."""
     base = build_tiny()
@@ -180,36 +157,28 @@ def write_base(case: Case, folder: Path) -> None:
     checkpoint.save(base, folder)
 
 
-def write_encoded(case: Case, folder: Path) -> Tokens:
-    draws = torch.Generator().manual_seed(0)
-    tracks = []
-    for number in range(4):
-        made = Features(
-            latents=torch.randn(8, 16, TRACK_FRAMES, generator=draws),
-            text_states=torch.randn(40, tiny_config.TEXT["d_model"], generator=draws),
-            lyric_ids=torch.randint(0, 270, (case.lyrics,), generator=draws),
-        )
-        shard = f"shards/{number}.safetensors"
-        write_shard(folder / shard, made)
-        tracks.append(EncodedTrack(f"{number}", shard, TRACK_FRAMES, 40, "train", ("CORE-01",)))
-    write_index(folder, tracks)
-    return Tokens(40, case.lyrics)
+def write_encoded(case: Case, folder: Path) -> None:
+    write_tracks(folder, TRACKS, frames=TRACK_FRAMES, tokens=TOKENS, lyrics=case.lyrics)
+
+
+def job_of(case: Case, home: Path, encoded: str, base: model.Base) -> TrainingJob:
+    return TrainingJob(
+        encoded=home / encoded,
+        progress=home / f"{encoded}-progress",
+        home=home,
+        seed=1,
+        threads=1,
+        base=base,
+        lora=case.lora,
+        training=case.training,
+    )
 
 
 def train_here(case: Case, folder: Path, *, tensors: bool) -> dict[str, int]:
     """Train a few steps in this process and measure."""
     torch.set_num_threads(1)
     warm_up(folder)
-    job = TrainingJob(
-        encoded=folder / "encoded",
-        progress=folder / "progress",
-        home=folder,
-        seed=1,
-        threads=1,
-        base=model.Base(AceStepV1.name, "base", "main", None),
-        lora=case.lora,
-        training=case.training,
-    )
+    job = job_of(case, folder, "encoded", model.Base(AceStepV1.name, "base", "main", None))
     live = LiveTensors()
     gc.collect()
     RESET.write_text("5", encoding="utf-8")  # forgets the peak so far
@@ -240,16 +209,7 @@ def warm_up(folder: Path) -> None:
 
     small = Case(1, 64, 4, changes={"window_sec": 1.0})
     write_encoded(small, folder / "warm")
-    job = TrainingJob(
-        encoded=folder / "warm",
-        progress=folder / "warm-progress",
-        home=folder,
-        seed=1,
-        threads=1,
-        base=model.Base(AceStepV1.name, "builtin:tiny", "main", None),
-        lora=small.lora,
-        training=small.training,
-    )
+    job = job_of(small, folder, "warm", TINY)
 
     def report(_said: StepReport) -> None:
         raise Enough
@@ -265,7 +225,8 @@ def measure(name: str, case: Case) -> tuple[float, str]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         write_base(case, home / "base")
-        tokens = write_encoded(case, home / "encoded")
+        write_encoded(case, home / "encoded")
+        tokens = Tokens(TOKENS, case.lyrics)
         outline = AceStepV1().training_outline("base", revision="main", home=home)
         estimate = estimate_training_memory(outline, case.lora, case.training, tokens, device="cpu")
         found: dict[str, float] = {}

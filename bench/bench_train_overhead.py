@@ -18,15 +18,16 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from tiny_training import TINY, TRAINING, write_tracks
 
-from lofi_engine.recipe.model import Base, ConditionDropout, Lora, Sampling, Training
+from lofi_engine.recipe.model import Lora, Sampling
 from lofi_engine.training.batch_loss import batch_loss
-from lofi_engine.training.encoded import EncodedTrack, Features, write_index, write_shard
 from lofi_engine.training.history import History
 from lofi_engine.training.job import TrainingJob, make_trainer
 from lofi_engine.training.loop import _Run
@@ -36,43 +37,30 @@ WANTED = 0.03
 TRACKS, TRACK_FRAMES, TOKENS, LYRICS = 8, 1292, 32, 128  # two minutes each
 
 
-def write_tracks(folder: Path) -> None:
-    draws = torch.Generator().manual_seed(0)
-    tracks = []
-    for number in range(TRACKS):
-        features = Features(
-            torch.randn(8, 16, TRACK_FRAMES, generator=draws),
-            torch.randn(TOKENS, 64, generator=draws),
-            torch.randint(0, 270, (LYRICS,), generator=draws),
-        )
-        name = f"track-{number}"
-        write_shard(folder / f"{name}.safetensors", features, precision="fp16")
-        tracks.append(
-            EncodedTrack(name, f"{name}.safetensors", TRACK_FRAMES, TOKENS, "train", ("CORE-01",))
-        )
-    write_index(folder, tracks)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--window-sec", type=float, default=60.0)
     parser.add_argument("--batch-size", type=int, default=2)
     asked = parser.parse_args()
-    training = Training(
-        steps=10_000, batch_size=asked.batch_size, accumulate=1, learning_rate=1e-4,
-        warmup_steps=0, precision="fp32", clip_grad_norm=0.5, window_sec=asked.window_sec,
-        checkpoint_every=10_000, sample_every=10_000, timestep_shift=3.0,
+    training = replace(
+        TRAINING,
+        batch_size=asked.batch_size,
+        window_sec=asked.window_sec,
         sampling=Sampling("style", shuffle_tags=True, recaption_share=0.3),
-        condition_dropout=ConditionDropout(0.15, 0.15, 0.5),
-    )  # fmt: skip
+    )
     lora = Lora(16, 16.0, rslora=True, targets=("to_q", "to_k", "to_v", "to_out.0"))
-    base = Base("ace-step-v1", "builtin:tiny", "1", None)
     with tempfile.TemporaryDirectory() as place:
         encoded = Path(place) / "encoded"
-        encoded.mkdir()
-        write_tracks(encoded)
-        job = TrainingJob(encoded, Path(place) / "p", Path(), 1, 1, base, lora, training)
+        write_tracks(
+            encoded,
+            TRACKS,
+            frames=TRACK_FRAMES,
+            tokens=TOKENS,
+            lyrics=LYRICS,
+            precision=training.latents_precision,
+        )
+        job = TrainingJob(encoded, Path(place) / "p", Path(), 1, 1, TINY, lora, training)
         torch.set_num_threads(1)
         trainer = make_trainer(job, Processes(), print)
         run = _Run(trainer, History(), trainer._optimizer(), None)

@@ -28,15 +28,10 @@ from lofi_engine.models.family import Base
 from lofi_engine.models.loading import load_base
 from lofi_engine.training.adapters import add_adapter
 from lofi_engine.training.batches import Batch, Sampler
-from lofi_engine.training.encoded import (
-    PROMPT,
-    EncodedTrack,
-    Features,
-    read_index,
-    stack_conditioning,
-    window_frames,
-)
+from lofi_engine.training.encoded import EncodedTrack, read_index
+from lofi_engine.training.features import Features, window_frames
 from lofi_engine.training.job import TrainingJob
+from lofi_engine.training.shards import PROMPT
 from lofi_engine.training.ssl_features import KINDS, SslModel, load_ssl_model
 from lofi_engine.training.texts import other_texts
 
@@ -89,27 +84,13 @@ class EncodingSampler(Sampler):
             generator=generator,
         )
         self.clock = Clock()
-        self._width = base.speaker_width
         self._seed = job.seed
         self._audio = inputs["curate"] / "tracks"
         self._described = {one.track: one for one in read_descriptions(inputs["describe"])}
         self._base, self._listeners = base, listeners
 
-    def draw(self, count: int) -> Batch:
-        """Draw `count` windows and encode their tracks."""
-        tracks = [self._track() for _ in range(count)]
-        features = [self._encode(track, self._text(track)) for track in tracks]
-        starts, frames = self._windows(tracks)
-        cuts = list(zip(features, starts, strict=True))
-        ssl = [one.window_ssl(start, frames) for one, start in cuts]
-        return Batch(
-            torch.stack([one.latents[..., start : start + frames] for one, start in cuts]),
-            self._drop(stack_conditioning(features, self._width)),
-            ssl={name: [one[name] for one in ssl] for name in self._listeners},
-        )
-
     @torch.no_grad()
-    def _encode(self, track: EncodedTrack, text: str) -> Features:
+    def _read(self, track: EncodedTrack, text: str) -> Features:
         described = self._described[track.track]
         with self.clock.counting("reading"):
             sound = decode(self._audio / f"{track.track}.flac")

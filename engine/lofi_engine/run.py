@@ -27,14 +27,13 @@ from lofi_engine.fingerprints import Fingerprints
 from lofi_engine.lookup import StageState, artifact_folder, look_up
 from lofi_engine.plan import PIPELINE, PlannedStage, plan
 from lofi_engine.recipe.model import Recipe
-from lofi_engine.stages.base import Outcome, Stage, StageContext
+from lofi_engine.stages.base import PROGRESS, Outcome, Stage, StageContext
 from lofi_runtime.atomic import OLD, recover_folder, replace_folder
 
 RUNS = "runs"
 LOCK_NAME = ".lock"
 LOG_NAME = "events.jsonl"
 _TEMPORARY = ".making-"
-_PROGRESS = ".progress-"
 _RECORDED_PACKAGES = (
     "lofi-recipe", "numpy", "scipy", "soundfile", "librosa", "torch", "transformers", "diffusers",
     "peft", "onnx", "onnxscript", "onnxruntime",
@@ -168,7 +167,7 @@ def _run_one(
     folder = runs_folder(recipe)
     place = artifact_folder(folder, planned)
     work = place.with_name(f"{_TEMPORARY}{planned.key}")
-    progress = place.with_name(f"{_PROGRESS}{planned.key}")
+    progress = place.with_name(f"{PROGRESS}{planned.key}")
     started, clock = time.time(), time.monotonic()
     sink(Event(planned.name, 0, 0, "", planned.key, kind="begin"))
     try:

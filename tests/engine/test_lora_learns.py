@@ -11,12 +11,12 @@ import torch
 from lofi_engine.audio.decode import decode
 from lofi_engine.models.loading import load_base
 from lofi_engine.recipe.load import load_recipe
-from lofi_engine.recipe.model import Base, ConditionDropout, Lora, Sampling, Training
+from lofi_engine.recipe.model import Base, ConditionDropout, Lora, Sampling
 from lofi_engine.stages import select
 from lofi_engine.stages import train as train_stage
 from lofi_engine.training.encoded import EncodedTrack, write_index
 from lofi_engine.training.features import Features
-from lofi_engine.training.job import TrainingJob, train
+from lofi_engine.training.job import train
 from lofi_engine.training.processes import Processes
 from lofi_engine.training.shards import write_shard
 from lofi_engine.training.validation import validation_error
@@ -25,7 +25,7 @@ from tests.support.learned_base import learned_base
 from tests.support.real_track import REAL_TRACK, needs_real_track
 from tests.support.recipes import write_recipe
 from tests.support.stage_runs import run_stage
-from tests.support.tiny_training import one_thread
+from tests.support.tiny_training import one_thread, tiny_job
 
 pytestmark = pytest.mark.pipeline
 
@@ -34,21 +34,7 @@ TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "linear_q", "linear_k", "linear_v
 WANTED_GAIN = 0.04
 """Share of the base's held-out loss; 0.066 to 0.077 were measured on three seeds."""
 WINDOW_FRAMES = 65
-TRAINING = Training(
-    steps=400,
-    batch_size=4,
-    accumulate=1,
-    learning_rate=1e-2,
-    warmup_steps=10,
-    precision="fp32",
-    clip_grad_norm=0.5,
-    window_sec=6.0,
-    checkpoint_every=100,
-    sample_every=10_000,
-    timestep_shift=3.0,
-    sampling=Sampling("track", shuffle_tags=False, recaption_share=0.0),
-    condition_dropout=ConditionDropout(0.0, 0.0, 0.0),
-)
+STEPS = 400
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +89,8 @@ def test_it_lowers_the_held_out_loss_on_its_style(piano, seed, tmp_path):
 @needs_real_track
 def test_the_real_track_is_learned_by_heart(tmp_path):
     with one_thread():
-        base = load_base(Base("ace-step-v1", str(learned_base()), "main", None), Path())
+        reference = Base("ace-step-v1", str(learned_base()), "main", None)
+        base = load_base(reference, Path())
         decoded = decode(REAL_TRACK, keep_sec=6.0)
         prompt = REAL_TRACK.with_name("test_track_001_prompt.txt").read_text(encoding="utf-8")
         states, _ = base.encode_text([prompt])
@@ -116,19 +103,25 @@ def test_the_real_track_is_learned_by_heart(tmp_path):
             for split in ("train", "validation")
         ]
         write_index(encoded, tracks, base=base.identity)
-        job = TrainingJob(
+        job = tiny_job(
             encoded,
             tmp_path / "progress",
-            Path(),
             seed=1,
-            threads=1,
-            base=Base("ace-step-v1", str(learned_base()), "main", None),
+            base=reference,
             lora=Lora(32, 32.0, rslora=True, targets=tuple(TARGETS)),
-            training=TRAINING,
+            steps=STEPS,
+            batch_size=4,
+            learning_rate=1e-2,
+            warmup_steps=10,
+            window_sec=6.0,
+            checkpoint_every=100,
+            sample_every=10_000,
+            sampling=Sampling("track", shuffle_tags=False, recaption_share=0.0),
+            condition_dropout=ConditionDropout(0.0, 0.0, 0.0),
         )
         before = validation_error(
             base, encoded, tracks[:1], shift=3.0, window_frames=WINDOW_FRAMES, seed=job.seed
         )
         history = train(job, Processes(), lambda *_: None, print)
-    after = history.held_out[TRAINING.steps]
+    after = history.held_out[STEPS]
     assert after <= 0.8 * before, (before, after)

@@ -15,7 +15,7 @@ from lofi_engine.training.adapters import (
     add_adapter,
     set_adapter_weights,
 )
-from lofi_engine.training.encoded import stack_conditioning
+from lofi_engine.training.features import stack_conditioning
 from tests.support.tiny_training import LORA, features, tiny_base
 
 

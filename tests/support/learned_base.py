@@ -16,7 +16,7 @@ import torch
 
 from lofi_engine.models.ace_step_v1 import checkpoint
 from lofi_engine.models.family import Base
-from lofi_engine.training.encoded import Features, stack_conditioning
+from lofi_engine.training.features import Features, stack_conditioning
 from lofi_engine.training.flow import add_noise, denoising_loss, draw_sigmas
 from tests.support.shared_work import once
 from tests.support.tiny_training import one_thread, tiny_base

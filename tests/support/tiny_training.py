@@ -15,13 +15,17 @@ import torch
 
 from lofi_engine.models.family import Base
 from lofi_engine.models.loading import load_base
+from lofi_engine.recipe.model import Base as ModelBase
 from lofi_engine.recipe.model import ConditionDropout, Lora, Sampling, Training
 from lofi_engine.training.adapters import add_adapter
 from lofi_engine.training.batches import Sampler
-from lofi_engine.training.encoded import EncodedTrack, Features, write_index, write_shard
+from lofi_engine.training.encoded import EncodedTrack, write_index
+from lofi_engine.training.features import Features
 from lofi_engine.training.held import hold_base
+from lofi_engine.training.job import TrainingJob
 from lofi_engine.training.loop import Trainer
 from lofi_engine.training.report import StepReport
+from lofi_engine.training.shards import write_shard
 from tests.support.exported_tiny import TINY
 
 LORA = Lora(r=4, alpha=8.0, rslora=True, targets=("to_q", "to_k", "to_v", "to_out.0"))
@@ -129,6 +133,21 @@ def make_trainer(
         generator=generator,
     )
     return Trainer(base, model, sampler, settings, generator, folder, torch.device("cpu"))
+
+
+def tiny_job(
+    encoded: Path,
+    progress: Path,
+    *,
+    home: Path | None = None,
+    seed: int = 7,
+    lora: Lora = LORA,
+    base: ModelBase = TINY,
+    **changes: Any,
+) -> TrainingJob:
+    """A job on one thread; `changes` are to `TRAINING`, `home` is where the progress lies."""
+    training = replace(TRAINING, **changes)
+    return TrainingJob(encoded, progress, home or progress.parent, seed, 1, base, lora, training)
 
 
 def silent(_said: StepReport) -> None:

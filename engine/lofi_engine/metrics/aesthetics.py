@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.checks import check_set, pair_names
+from lofi_engine.metrics.clip_by_clip import Scorer
 from lofi_engine.metrics.clips import Clip, ClipSet
-from lofi_engine.metrics.each_clip import value_each, value_pairs
 from lofi_engine.metrics.extras import check_installed
-from lofi_engine.metrics.figures import HIGHER, Difference, Figure
+from lofi_engine.metrics.figures import HIGHER, Figure
 from lofi_engine.metrics.mono import mono_at
-from lofi_engine.metrics.per_clip import compare_each, measure_each
+from lofi_engine.metrics.per_clip import measure_each
 from lofi_engine.metrics.pretrained import FoundModel, find_model
-from lofi_engine.metrics.protocol import Needs, Report
+from lofi_engine.metrics.protocol import Needs
 from lofi_engine.metrics.unrelated import unrelated_sounds
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ _ALIKE = 1e-3
 _UNIT = "points"
 
 
-class Aesthetics:
+class Aesthetics(Scorer[Mapping[str, float]]):
     """Scores from about 1 to 10 on four axes by `audiobox_aesthetics`, averaged over clips.
 
     A clip is folded to mono at 16 kHz and cut into windows of 10 s without overlap; the last is
@@ -64,42 +63,15 @@ class Aesthetics:
         "and complexity"
     )
     needs = Needs(model="an audiobox-aesthetics model", extra="aesthetics")
-    sees: frozenset[str] = frozenset()
 
     def __init__(self, location: str | Path, *, home: Path | None = None, seed: int = 0) -> None:
+        super().__init__(seed=seed)
         check_installed(self.name, self.needs.extra)
         found = find_model(location, KIND, home)
         self._model = _load(found)
         self._model_name = found.name
         self._scales = _scales(found)
-        self._seed = seed
         self._refuse_constant()
-
-    def measure(
-        self, judged: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Figure, ...]:
-        """Measure a set on the four axes; `against` is not used.
-
-        Raises:
-            MetricError: there is one clip alone, or one has no sound.
-        """
-        check_set(judged)
-        return self._figures(judged, value_each(judged, judged.names, self.score, report))
-
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Compare two sets made from the same prompts and seeds, by paired bootstrap.
-
-        Raises:
-            MetricError: as `measure`; also names, prompts or seeds that do not match.
-        """
-        names = pair_names(first, second)
-        scores = value_pairs(first, second, names, self.score, report)
-        figures = self._figures(first, scores[0]), self._figures(second, scores[1])
-        return tuple(
-            compare_each(one, other, seed=self._seed) for one, other in zip(*figures, strict=True)
-        )
 
     def score(self, clip: Clip) -> dict[str, float]:
         """Score one clip, by the axes' own names: CE, CU, PC, PQ.
@@ -114,9 +86,10 @@ class Aesthetics:
             for axis, (mean, std) in self._scales.items()
         }
 
-    def _figures(
+    def figures(
         self, clips: ClipSet, scores: Mapping[str, Mapping[str, float]]
     ) -> tuple[Figure, ...]:
+        """Give the mean score on each axis."""
         details = {
             "model": self._model_name,
             "window_sec": WINDOW_SEC,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.checks import check_set, listed, pair_names, plural
+from lofi_engine.metrics.checks import listed, plural
+from lofi_engine.metrics.clip_by_clip import Scorer
 from lofi_engine.metrics.clips import Clip, ClipSet
-from lofi_engine.metrics.each_clip import value_each, value_pairs
 from lofi_engine.metrics.embeddings.clap import ClapEmbedding
-from lofi_engine.metrics.figures import HIGHER, Difference, Figure
-from lofi_engine.metrics.per_clip import compare_each, measure_each
-from lofi_engine.metrics.protocol import Needs, Report
+from lofi_engine.metrics.figures import HIGHER, Figure
+from lofi_engine.metrics.per_clip import measure_each
+from lofi_engine.metrics.protocol import Embedding, Needs
 from lofi_engine.metrics.windows import cut_windows
 
 
-class ClapScore:
+class ClapScore(Scorer[float]):
     """Cosine of a clip's prompt and its sound, averaged over clips.
 
     A clip's sound is the mean of its windows' embeddings, each of length 1; the score is the
@@ -24,44 +26,35 @@ class ClapScore:
 
     Args:
         embedding: the loaded model.
+        sound: what embeds windows of sound with the same model, such as what remembers them for
+            other metrics; the model itself if not given.
         seed: of the bootstrap.
     """
 
     name = "clap"
     title = "CLAP score: cosine of prompt and sound, -1 to 1; higher is better"
     needs = Needs(prompts=True, model="a CLAP model")
-    sees: frozenset[str] = frozenset()
 
-    def __init__(self, embedding: ClapEmbedding, *, seed: int = 0) -> None:
+    def __init__(
+        self, embedding: ClapEmbedding, *, sound: Embedding | None = None, seed: int = 0
+    ) -> None:
+        super().__init__(seed=seed)
         self._embedding = embedding
-        self._seed = seed
+        self._sound = sound or embedding
 
-    def measure(
-        self, judged: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Figure, ...]:
-        """Score every clip of a set; `against` is not used.
+    def check(self, clips: ClipSet) -> None:
+        """Refuse clips without a prompt.
 
         Raises:
-            MetricError: a clip has no prompt or no sound, or is shorter than a window.
+            MetricError: there are some; names them.
         """
-        check_set(judged)
-        _check_prompts(judged)
-        return (self._figure(judged, value_each(judged, judged.names, self.score, report)),)
-
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Compare two sets made from the same prompts and seeds, by paired bootstrap.
-
-        Raises:
-            MetricError: as `measure`; also names, prompts or seeds that do not match.
-        """
-        names = pair_names(first, second)
-        for clips in (first, second):
-            _check_prompts(clips)
-        scores = value_pairs(first, second, names, self.score, report)
-        figures = self._figure(first, scores[0]), self._figure(second, scores[1])
-        return (compare_each(*figures, seed=self._seed),)
+        without = [name for name in clips.names if not clips.facts(name).prompt.strip()]
+        if without:
+            raise MetricError(
+                f"{clips.label}: {plural(len(without), 'clip')} without a prompt: "
+                f"{listed(without)}",
+                hint="write each clip's prompt to NAME_prompt.txt beside it",
+            )
 
     def score(self, clip: Clip) -> float:
         """Score one clip that has a prompt.
@@ -71,15 +64,16 @@ class ClapScore:
         """
         import numpy as np
 
-        windows = cut_windows(clip, self._embedding)
-        sound = self._embedding.embed(windows).mean(axis=0)
+        windows = cut_windows(clip, self._sound)
+        sound = self._sound.embed(windows).mean(axis=0)
         text = self._embedding.embed_texts([clip.facts.prompt])[0]
         return float(text @ sound / np.linalg.norm(sound))
 
-    def _figure(self, clips: ClipSet, scores: dict[str, float]) -> Figure:
+    def figures(self, clips: ClipSet, scores: Mapping[str, float]) -> tuple[Figure, ...]:
+        """Give the mean score."""
         embedding = self._embedding
         prompts = {clips.facts(name).prompt for name in clips.names}
-        return measure_each(
+        figure = measure_each(
             self.name,
             scores,
             better=HIGHER,
@@ -94,12 +88,4 @@ class ClapScore:
             span=(-1.0, 1.0),
             seed=self._seed,
         )
-
-
-def _check_prompts(clips: ClipSet) -> None:
-    without = [name for name in clips.names if not clips.facts(name).prompt.strip()]
-    if without:
-        raise MetricError(
-            f"{clips.label}: {plural(len(without), 'clip')} without a prompt: {listed(without)}",
-            hint="write each clip's prompt to NAME_prompt.txt beside it",
-        )
+        return (figure,)

@@ -20,7 +20,6 @@ from lofi_engine.metrics.extrapolate import Extrapolation, Subsets, why_not
 from lofi_engine.metrics.figures import LOWER, Difference, Figure
 from lofi_engine.metrics.frechet import DistanceTo, frechet_distance
 from lofi_engine.metrics.moments import ClipMoments
-from lofi_engine.metrics.per_clip import relative_to
 from lofi_engine.metrics.projection import enough_windows
 from lofi_engine.metrics.protocol import Embedding, Needs, Report
 
@@ -258,16 +257,8 @@ def _figure(
 
 
 def _difference(first: Figure, second: Figure, drawn: Values, clips: int) -> Difference:
-    value = first.value - second.value
-    return Difference(
-        metric=first.metric,
-        value=value,
-        relative=relative_to(value, second.value),
-        interval=centred_interval(value, drawn, clips),
-        n=clips,
-        first=first,
-        second=second,
-    )
+    interval = centred_interval(first.value - second.value, drawn, clips)
+    return Difference.of(first, second, interval, clips)
 
 
 def _details(judged: EmbeddedSet, reference: EmbeddedSet) -> dict[str, Any]:

@@ -100,9 +100,28 @@ class Difference:
     first: Figure
     second: Figure
 
+    @classmethod
+    def of(cls, first: Figure, second: Figure, interval: Interval, n: int) -> Difference:
+        """Give how far the first figure is from the second.
+
+        Args:
+            first: of the set that is judged.
+            second: of the set it is compared with.
+            interval: of the difference.
+            n: how many pairs of clips.
+        """
+        value = first.value - second.value
+        relative = relative_to(value, second.value)
+        return cls(first.metric, value, relative, interval, n, first, second)
+
     @property
     def is_worse(self) -> bool:
         """Whether the first set is worse by more than chance: the interval leaves out zero."""
         if self.first.better == LOWER:
             return self.interval.low > 0
         return self.first.better == HIGHER and self.interval.high < 0
+
+
+def relative_to(difference: float, value: float) -> float | None:
+    """Give a difference over the value it is from; None where that is zero."""
+    return difference / value if value else None

@@ -17,7 +17,6 @@ from lofi_engine.metrics.extras import check_installed
 from lofi_engine.metrics.figures import LOWER, Difference, Figure
 from lofi_engine.metrics.lyric_words import NORMALIZATION, sung_words, words_of
 from lofi_engine.metrics.mono import folded_to_mono
-from lofi_engine.metrics.per_clip import relative_to
 from lofi_engine.metrics.protocol import Needs, Report
 from lofi_engine.metrics.recognizer import SpeechRecognizer
 
@@ -126,22 +125,10 @@ class LyricAlignment:
             self._errors(clips, sung, words)
             for clips, words in zip((first, second), heard, strict=True)
         ]
-        figures = [
-            self._figure(clips, errors) for clips, errors in zip((first, second), both, strict=True)
-        ]
-        value = figures[0].value - figures[1].value
+        figures = self._figure(first, both[0]), self._figure(second, both[1])
         drawn = np.subtract(*[_pooled_again(errors, self._seed) for errors in both])
-        return (
-            Difference(
-                metric=self.name,
-                value=value,
-                relative=relative_to(value, figures[1].value),
-                interval=quantile_interval(drawn, len(both[0])),
-                n=len(both[0]),
-                first=figures[0],
-                second=figures[1],
-            ),
-        )
+        interval = quantile_interval(drawn, len(both[0]))
+        return (Difference.of(*figures, interval, len(both[0])),)
 
     def _figure(self, clips: ClipSet, errors: Mapping[str, WordErrors]) -> Figure:
         total = _sum(errors)

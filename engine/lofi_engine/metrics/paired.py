@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lofi_engine.metrics.checks import FormatCheck, check_reference, pair_names, read_pair
+from lofi_engine.metrics.clip_by_clip import ClipByClip
 from lofi_engine.metrics.clips import Clip, ClipSet
-from lofi_engine.metrics.figures import Difference, Figure
-from lofi_engine.metrics.per_clip import compare_each, measure_each
+from lofi_engine.metrics.figures import Figure
+from lofi_engine.metrics.per_clip import measure_each
 from lofi_engine.metrics.protocol import Needs, Report
 
 
@@ -28,23 +29,17 @@ class Held:
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
-class PairedMetric(ABC):
+class PairedMetric(ClipByClip):
     """Measures pairs one by one; a metric says how, and what it calls the result.
 
     Args:
         seed: of the bootstrap.
     """
 
-    name: str
-    title: str
-    needs: Needs = Needs(reference=True, pairs=True)
-    sees: frozenset[str] = frozenset()
+    needs = Needs(reference=True, pairs=True)
     better: str
     unit: str = ""
     span: tuple[float, float] = (0.0, math.inf)  # the least and the most that a pair can get
-
-    def __init__(self, *, seed: int = 0) -> None:
-        self._seed = seed
 
     @abstractmethod
     def hold(self, found: Clip, reference: Clip, label: str) -> Held:
@@ -98,14 +93,6 @@ class PairedMetric(ABC):
             seed=self._seed,
         )
         return (figure,)
-
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Measure both sets against the reference and compare them pair by pair."""
-        pair_names(first, second)
-        figures = [self.measure(clips, against, report)[0] for clips in (first, second)]
-        return (compare_each(*figures, seed=self._seed),)
 
 
 def _means(held: Mapping[str, Held]) -> dict[str, float]:

@@ -113,21 +113,7 @@ def compare_each(
         reach = graded_span[1] - graded_span[0]
         apart = [one - other for one, other in zip(*pairs, strict=True)]
         interval = graded_interval(apart, (-reach, reach), seed)
-    value = first.value - second.value
-    return Difference(
-        metric=first.metric,
-        value=value,
-        relative=relative_to(value, second.value),
-        interval=interval,
-        n=len(names),
-        first=first,
-        second=second,
-    )
-
-
-def relative_to(difference: float, value: float) -> float | None:
-    """Give a difference over the value it is from; None where that is zero."""
-    return difference / value if value else None
+    return Difference.of(first, second, interval, len(names))
 
 
 def _check_values(metric_name: str, values: Mapping[str, float], judged: str) -> None:

@@ -117,7 +117,8 @@ def _make(name: str, options: MetricOptions, embedding: Embedding | None, shelf:
     elif name in EMBEDDED:
         metric = found(embedding or shelf.embedding(options.embedding), seed=seed)
     elif name == "clap":
-        metric = found(shelf.clap(options.clap or CLAP_MODEL), seed=seed)
+        model = options.clap or CLAP_MODEL
+        metric = found(shelf.clap(model), sound=shelf.embedding(model), seed=seed)
     elif name in MODEL_OPTIONS:
         metric = found(_location(name, options), seed=seed)
     else:

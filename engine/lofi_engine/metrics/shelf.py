@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.metrics.protocol import Embedding
+from lofi_engine.metrics.remembered import RememberedEmbedding
 
 if TYPE_CHECKING:
     from lofi_engine.metrics.embeddings.clap import ClapEmbedding
@@ -16,11 +17,13 @@ SOUND_EMBEDDING = "lofi-sound-v1"
 class Shelf:
     """Loads an embedding when it is first asked for, and keeps it for the next metric.
 
-    One model named in two ways, as a folder and on the Hub, is one.
+    One model named in two ways, as a folder and on the Hub, is one. What a CLAP model made of
+    windows is remembered, as Fréchet distance and CLAP score embed the same ones.
     """
 
     def __init__(self) -> None:
         self._clap: dict[Path, ClapEmbedding] = {}
+        self._sounds: dict[Path, RememberedEmbedding] = {}
 
     def embedding(self, location: str) -> Embedding:
         """Give the embedding that Fréchet distances and style metrics are measured in.
@@ -35,7 +38,8 @@ class Shelf:
             from lofi_engine.metrics.embeddings.sound import SoundEmbedding
 
             return SoundEmbedding()
-        return self.clap(location)
+        found = self.clap(location)
+        return self._sounds.setdefault(found.folder.resolve(), RememberedEmbedding(lambda: found))
 
     def clap(self, location: str) -> ClapEmbedding:
         """Give a CLAP model.

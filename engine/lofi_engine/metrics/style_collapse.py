@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.checks import check_reference, listed
+from lofi_engine.metrics.checks import listed
 from lofi_engine.metrics.clips import ClipSet
-from lofi_engine.metrics.figures import HIGHER, Difference, Figure, Interval
-from lofi_engine.metrics.per_clip import relative_to
+from lofi_engine.metrics.figures import HIGHER, Figure, Interval
 from lofi_engine.metrics.protocol import Embedding, Needs, Report
 from lofi_engine.metrics.style_losses import BETWEEN, WITHIN, Kind, kept, lost, root_mean
+from lofi_engine.metrics.style_metric import Found, StyleMetric
 from lofi_engine.metrics.style_sets import (
     StyledSet,
     check_equal_lengths,
@@ -55,7 +55,20 @@ class _Measured:
     drawn: npt.NDArray[np.float64]
 
 
-class StyleCollapse:
+@dataclass(frozen=True)
+class _Base:
+    """What sets are held against.
+
+    Args:
+        measured: the base.
+        scale: (dimensions,), of the base and all that is held against it.
+    """
+
+    measured: _Measured
+    scale: npt.NDArray[np.float64]
+
+
+class StyleCollapse(StyleMetric[_Base]):
     """What is left of the base's distance between styles, and of its diversity within one.
 
     Two figures, each a share of the base's at the same prompts and seeds: 1 is as much as the base
@@ -82,50 +95,26 @@ class StyleCollapse:
         "distance between styles, diversity within one, as shares of the base's; higher is better"
     )
     needs = Needs(reference=True, pairs=True, styles=True)
-    sees: frozenset[str] = frozenset()  # what harms every clip alike leaves styles apart
+    # It claims nothing of the ladder: what harms every clip alike leaves styles apart.
 
     def __init__(self, embedding: Embedding, *, share: float = SHARE, seed: int = 0) -> None:
         if not 0 < share <= 1:
             raise MetricError(
                 f"{self.name}: a share of {share} to keep", hint="give one above 0 and at most 1"
             )
-        self._embedding = embedding
+        super().__init__(embedding, seed=seed)
         self._share = share
-        self._seed = seed
 
-    def measure(
-        self, judged: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Figure, ...]:
-        """Measure the shares of the base's distance and of its diversity that are left.
-
-        Args:
-            judged: what is measured.
-            against: the base's clips of the same names, prompts, seeds and styles.
-            report: called after every clip.
+    def embed(
+        self, judged: tuple[ClipSet, ...], reference: ClipSet, report: Report
+    ) -> tuple[tuple[StyledSet, ...], _Base]:
+        """Embed the sets and the base's clips of the same names, prompts, seeds and styles.
 
         Raises:
-            MetricError: no base; pairs whose styles or lengths do not match; fewer than two styles
-                or too few clips of one; a base that has nothing to lose: styles no farther apart
-                than chance, or clips of a style that are all the same.
+            MetricError: pairs whose styles or lengths do not match; a base that has nothing to
+                lose: styles no farther apart than chance, or clips of a style that are all the
+                same; whatever `embed_styled` refuses.
         """
-        (measured,), base = self._measured((judged,), against, report)
-        return tuple(self._figure(kind, measured, base) for kind in (BETWEEN, WITHIN))
-
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Compare the shares that two sets keep of one base's, drawing the same clips of all.
-
-        Raises:
-            MetricError: as `measure`, of either set.
-        """
-        (one, other), base = self._measured((first, second), against, report)
-        return tuple(self._difference(kind, one, other, base) for kind in (BETWEEN, WITHIN))
-
-    def _measured(
-        self, judged: tuple[ClipSet, ...], against: ClipSet | None, report: Report
-    ) -> tuple[tuple[_Measured, ...], _Measured]:
-        reference = check_reference(self.name, against)
         for clips in judged:
             check_styled_pairs(clips, reference)
         held, *styled = embed_styled((reference, *judged), self._embedding, report)
@@ -134,7 +123,12 @@ class StyleCollapse:
         scale = scale_within(held, *styled)
         base = self._distances(held, scale)
         _check_base(base, self._seed)
-        return tuple(self._distances(each, scale) for each in styled), base
+        return tuple(styled), _Base(base, scale)
+
+    def judge(self, styled: StyledSet, rule: _Base) -> tuple[Found, ...]:
+        """Give the shares of the base's distance and of its diversity that are left."""
+        measured = self._distances(styled, rule.scale)
+        return tuple(self._found(kind, measured, rule.measured) for kind in (BETWEEN, WITHIN))
 
     def _distances(self, styled: StyledSet, scale: npt.NDArray[np.float64]) -> _Measured:
         import numpy as np
@@ -147,32 +141,17 @@ class StyleCollapse:
         ]
         return _Measured(styled, squared, styles_apart(squared, member), np.stack(drawn))
 
-    def _difference(
-        self, kind: Kind, one: _Measured, other: _Measured, base: _Measured
-    ) -> Difference:
-        first, second = self._figure(kind, one, base), self._figure(kind, other, base)
-        value = first.value - second.value
-        drawn = _drawn_share(kind, one, base) - _drawn_share(kind, other, base)
-        return Difference(
-            metric=kind.metric,
-            value=value,
-            relative=relative_to(value, second.value),
-            interval=interval_by_style(drawn, base.styled),
-            n=first.n,
-            first=first,
-            second=second,
-        )
-
-    def _figure(self, kind: Kind, judged: _Measured, base: _Measured) -> Figure:
+    def _found(self, kind: Kind, judged: _Measured, base: _Measured) -> Found:
         found, of_base = kind.entries(judged.found), kind.entries(base.found)
         value = float(kept(found, of_base))
-        interval = interval_by_style(_drawn_share(kind, judged, base), base.styled)
+        drawn = kept(kind.entries(judged.drawn), kind.entries(base.drawn))
+        interval = interval_by_style(drawn, base.styled)
         below = lost(
             found, of_base, kind.entries(judged.drawn), kind.entries(base.drawn), self._share
         )
         labels = kind.labels(judged.styled.styles)
         gone = [label for label, is_lost in zip(labels, below, strict=True) if is_lost]
-        return Figure(
+        figure = Figure(
             metric=kind.metric,
             value=value,
             interval=interval,
@@ -194,6 +173,7 @@ class StyleCollapse:
                 "each": _each(labels, found, of_base),
             },
         )
+        return Found(figure, drawn)
 
     def _text(
         self, kind: Kind, value: float, interval: Interval, base: str, gone: list[str]
@@ -204,10 +184,6 @@ class StyleCollapse:
         if gone:
             return f"collapsed in part: {said}, but below {self._share:g} for {listed(gone)}"
         return said
-
-
-def _drawn_share(kind: Kind, judged: _Measured, base: _Measured) -> npt.NDArray[np.float64]:
-    return kept(kind.entries(judged.drawn), kind.entries(base.drawn))
 
 
 def _check_base(base: _Measured, seed: int) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.checks import check_reference
 from lofi_engine.metrics.clips import ClipSet
-from lofi_engine.metrics.figures import HIGHER, Difference, Figure
-from lofi_engine.metrics.per_clip import relative_to
-from lofi_engine.metrics.protocol import Embedding, Needs, Report
-from lofi_engine.metrics.style_sets import (
-    StyledSet,
-    check_equal_lengths,
-    check_styled_pairs,
-    embed_styled,
-)
+from lofi_engine.metrics.figures import HIGHER, Figure
+from lofi_engine.metrics.protocol import Report
+from lofi_engine.metrics.style_metric import Found, StyleMetric
+from lofi_engine.metrics.style_sets import StyledSet, embed_styled
 from lofi_engine.metrics.style_space import (
     Whitening,
     draw_by_style,
@@ -30,7 +25,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class StyleConsistency:
+@dataclass(frozen=True)
+class _Scale:
+    """What says how far apart is far.
+
+    Args:
+        reference: the set it is of.
+        space: its whitening.
+    """
+
+    reference: StyledSet
+    space: Whitening
+
+
+class StyleConsistency(StyleMetric[_Scale]):
     """The silhouette of styles, the mean over styles of the mean over their clips.
 
     A clip's silhouette is (b - a) / max(a, b): a its mean distance to the other clips of its style,
@@ -49,64 +57,26 @@ class StyleConsistency:
 
     name = "style-consistency"
     title = "how tight a style's clips lie against the nearest other style; higher is better"
-    needs = Needs(reference=True, styles=True)
-    sees: frozenset[str] = frozenset()  # what all styles lose alike does not show
+    # It claims nothing of the ladder: what all styles lose alike does not show.
 
-    def __init__(self, embedding: Embedding, *, seed: int = 0) -> None:
-        self._embedding = embedding
-        self._seed = seed
-
-    def measure(
-        self, judged: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Figure, ...]:
-        """Measure a set's silhouette with 2,000 redraws of its clips.
+    def embed(
+        self, judged: tuple[ClipSet, ...], reference: ClipSet, report: Report
+    ) -> tuple[tuple[StyledSet, ...], _Scale]:
+        """Embed the sets; whiten by the reference.
 
         Raises:
-            MetricError: no reference, or the judged set itself; in either set a clip without a
-                style, fewer than two styles or too few clips of one; whatever `embed_set` refuses.
+            MetricError: the reference is a judged set itself; whatever `embed_styled` refuses.
         """
-        reference = check_reference(self.name, against)
-        _refuse_itself(judged, reference)
-        held, styled = embed_styled((reference, judged), self._embedding, report)
-        figure, _ = self._figure(styled, held, whiten_within(held))
-        return (figure,)
+        for clips in judged:
+            _refuse_itself(clips, reference)
+        held, *styled = embed_styled((reference, *judged), self._embedding, report)
+        return tuple(styled), _Scale(held, whiten_within(held))
 
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Compare two sets of the same prompts and seeds, drawing the same clips of both.
-
-        Raises:
-            MetricError: as `measure`; also names, seeds or styles that do not match.
-        """
-        reference = check_reference(self.name, against)
-        check_styled_pairs(first, second)
-        _refuse_itself(first, reference)
-        _refuse_itself(second, reference)
-        held, one, other = embed_styled((reference, first, second), self._embedding, report)
-        check_equal_lengths(one, other)
-        space = whiten_within(held)
-        figure, drawn = self._figure(one, held, space)
-        compared, drawn_other = self._figure(other, held, space)
-        value = figure.value - compared.value
-        return (
-            Difference(
-                metric=self.name,
-                value=value,
-                relative=relative_to(value, compared.value),
-                interval=interval_by_style(drawn - drawn_other, one),
-                n=len(one.names),
-                first=figure,
-                second=compared,
-            ),
-        )
-
-    def _figure(
-        self, styled: StyledSet, reference: StyledSet, space: Whitening
-    ) -> tuple[Figure, npt.NDArray[np.float64]]:
+    def judge(self, styled: StyledSet, rule: _Scale) -> tuple[Found, ...]:
+        """Give a set's silhouette with 2,000 redraws of its clips."""
         import numpy as np
 
-        distances = np.sqrt(squared_distances(space.apply(styled)))
+        distances = np.sqrt(squared_distances(rule.space.apply(styled)))
         member = membership(styled.style_of)
         each, nearest = silhouettes(distances, member)
         by_style = (each @ member) / member.sum(axis=0)
@@ -116,35 +86,33 @@ class StyleConsistency:
                 for counts in draw_by_style(styled.style_of, self._seed)
             ]
         )
-        return (
-            Figure(
-                metric=self.name,
-                value=float(by_style.mean()),
-                interval=interval_by_style(drawn, styled),
-                n=len(styled.names),
-                counted="clips",
-                better=HIGHER,
-                judged=styled.label,
-                against=reference.label,
-                reference_hash=reference.content_hash,
-                embedding=styled.embedding,
-                each={name: float(value) for name, value in zip(styled.names, each, strict=True)},
-                details={
-                    **styled.details(),
-                    "formula": "silhouette, mean over styles",
-                    "reference_clips": len(reference.names),
-                    "shrinkage": space.shrinkage,
-                    "styles": {
-                        style: {
-                            "silhouette": float(by_style[at]),
-                            "nearest": _most(nearest[styled.style_of == at], styled.styles),
-                        }
-                        for at, style in enumerate(styled.styles)
-                    },
+        figure = Figure(
+            metric=self.name,
+            value=float(by_style.mean()),
+            interval=interval_by_style(drawn, styled),
+            n=len(styled.names),
+            counted="clips",
+            better=HIGHER,
+            judged=styled.label,
+            against=rule.reference.label,
+            reference_hash=rule.reference.content_hash,
+            embedding=styled.embedding,
+            each={name: float(value) for name, value in zip(styled.names, each, strict=True)},
+            details={
+                **styled.details(),
+                "formula": "silhouette, mean over styles",
+                "reference_clips": len(rule.reference.names),
+                "shrinkage": rule.space.shrinkage,
+                "styles": {
+                    style: {
+                        "silhouette": float(by_style[at]),
+                        "nearest": _most(nearest[styled.style_of == at], styled.styles),
+                    }
+                    for at, style in enumerate(styled.styles)
                 },
-            ),
-            drawn,
+            },
         )
+        return (Found(figure, drawn),)
 
 
 def _refuse_itself(judged: ClipSet, reference: ClipSet) -> None:

@@ -6,25 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.bootstrap import graded_interval, share_interval
-from lofi_engine.metrics.checks import check_reference, listed
+from lofi_engine.metrics.checks import listed
 from lofi_engine.metrics.clips import ClipSet
-from lofi_engine.metrics.figures import HIGHER, Difference, Figure, Interval
-from lofi_engine.metrics.per_clip import relative_to
-from lofi_engine.metrics.protocol import Embedding, Needs, Report
+from lofi_engine.metrics.figures import HIGHER, Figure, Interval
+from lofi_engine.metrics.protocol import Report
 from lofi_engine.metrics.style_classifier import StyleClassifier, train_classifier
 from lofi_engine.metrics.style_copies import FingerprintedSet, refuse_copies, refuse_known
-from lofi_engine.metrics.style_sets import (
-    StyledSet,
-    check_equal_lengths,
-    check_styled_pairs,
-    embed_styled,
-    names_by_style,
-)
-from lofi_engine.metrics.style_space import (
-    draw_by_style,
-    interval_by_style,
-    membership,
-)
+from lofi_engine.metrics.style_metric import Found, StyleMetric
+from lofi_engine.metrics.style_sets import StyledSet, embed_styled, names_by_style
+from lofi_engine.metrics.style_space import draw_by_style, interval_by_style, membership
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +24,7 @@ if TYPE_CHECKING:
 _ALIKE = "all clips fare alike, redrawn or not"
 
 
-class StyleRecall:
+class StyleRecall(StyleMetric[StyleClassifier]):
     """The share of clips that a classifier hears as their own style, mean over styles.
 
     The classifier (`style_classifier`) learns from the reference set alone: labelled music that the
@@ -49,62 +39,18 @@ class StyleRecall:
 
     name = "style-recall"
     title = "share of clips heard as their own style, mean over styles; higher is better"
-    needs = Needs(reference=True, styles=True)
-    sees: frozenset[str] = frozenset()  # a classifier may hear a style through much harm
+    # It claims nothing of the ladder: a classifier may hear a style through much harm.
 
-    def __init__(self, embedding: Embedding, *, seed: int = 0) -> None:
-        self._embedding = embedding
-        self._seed = seed
-
-    def measure(
-        self, judged: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Figure, ...]:
-        """Measure a set's recall.
-
-        Args:
-            judged: what is measured.
-            against: what the classifier learns from, every clip with its style.
-            report: called after every clip.
-
-        Raises:
-            MetricError: no training set; in either set a clip without a style, fewer than two
-                styles or too few clips of one; a judged style that is not in the training set; a
-                judged clip that is, or was generated from the same prompt and seed; a classifier
-                that does no better than chance.
-        """
-        (styled,), classifier = self._trained((judged,), against, report)
-        return (self._figure(styled, classifier),)
-
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Compare two sets' recall by one classifier, drawing the same clips of both.
-
-        Raises:
-            MetricError: as `measure`; also names, seeds, styles or lengths that do not match.
-        """
-        check_styled_pairs(first, second)
-        (one, other), classifier = self._trained((first, second), against, report)
-        check_equal_lengths(one, other)
-        figure, compared = self._figure(one, classifier), self._figure(other, classifier)
-        hits = classifier.hits(one), classifier.hits(other)
-        value = figure.value - compared.value
-        return (
-            Difference(
-                metric=self.name,
-                value=value,
-                relative=relative_to(value, compared.value),
-                interval=_difference_interval(one, *hits, self._seed),
-                n=len(one.names),
-                first=figure,
-                second=compared,
-            ),
-        )
-
-    def _trained(
-        self, judged: tuple[ClipSet, ...], against: ClipSet | None, report: Report
+    def embed(
+        self, judged: tuple[ClipSet, ...], reference: ClipSet, report: Report
     ) -> tuple[tuple[StyledSet, ...], StyleClassifier]:
-        reference = check_reference(self.name, against)
+        """Embed the sets; train the classifier on the reference, every clip with its style.
+
+        Raises:
+            MetricError: a judged style that is not in the training set; a judged clip that is, or
+                was generated from the same prompt and seed; a classifier that does no better than
+                chance; whatever `embed_styled` refuses.
+        """
         for clips in judged:
             check_training(clips, reference)
         heard, *others = (FingerprintedSet(clips) for clips in (reference, *judged))
@@ -114,12 +60,13 @@ class StyleRecall:
             refuse_known(each, clips.fingerprints, training, heard.fingerprints)
         return tuple(styled), train_classifier(training, self._seed)
 
-    def _figure(self, styled: StyledSet, classifier: StyleClassifier) -> Figure:
-        hits = classifier.hits(styled)
+    def judge(self, styled: StyledSet, rule: StyleClassifier) -> tuple[Found, ...]:
+        """Give a set's recall, and which clips were heard as their own style."""
+        hits = rule.hits(styled)
         recalls = _recalls(styled, hits)
         interval, how = _interval(styled, hits, self._seed)
-        training = classifier.training
-        return Figure(
+        training = rule.training
+        figure = Figure(
             metric=self.name,
             value=float(recalls.mean()),
             interval=interval,
@@ -134,15 +81,22 @@ class StyleRecall:
             details={
                 **styled.details(),
                 "interval": how,
-                "chance": classifier.chance,
+                "chance": rule.chance,
                 "training_clips": len(training.names),
-                "training_recall": classifier.own_recall,
-                "training_chance_p": classifier.own_chance,
-                "folds": classifier.folds,
-                "styles": _table(styled, hits, classifier),
-                "confusions": _confusions(styled, classifier),
+                "training_recall": rule.own_recall,
+                "training_chance_p": rule.own_chance,
+                "folds": rule.folds,
+                "styles": _table(styled, hits, rule),
+                "confusions": _confusions(styled, rule),
             },
         )
+        return (Found(figure, hits),)
+
+    def apart(self, styled: StyledSet, values: npt.NDArray[np.float64]) -> Interval:
+        """Give the paired bootstrap's interval, or Wilson's where all pairs fare alike."""
+        if values.min() == values.max():
+            return graded_interval(values, (-1.0, 1.0), self._seed)
+        return interval_by_style(_drawn_recalls(styled, values, self._seed), styled)
 
 
 def check_training(judged: ClipSet, training: ClipSet) -> None:
@@ -207,19 +161,6 @@ def _interval(styled: StyledSet, hits: npt.NDArray[np.float64], seed: int) -> tu
         drawn = _drawn_recalls(styled, hits, seed)
         return interval_by_style(drawn, styled), "bootstrap"
     return graded_interval(hits, (0.0, 1.0), seed), f"Wilson score: {_ALIKE}"
-
-
-def _difference_interval(
-    one: StyledSet,
-    hits: npt.NDArray[np.float64],
-    other_hits: npt.NDArray[np.float64],
-    seed: int,
-) -> Interval:
-    """Give the paired bootstrap's, or Wilson's where all pairs fare alike."""
-    apart = hits - other_hits
-    if apart.min() == apart.max():
-        return graded_interval(apart, (-1.0, 1.0), seed)
-    return interval_by_style(_drawn_recalls(one, apart, seed), one)
 
 
 def _table(

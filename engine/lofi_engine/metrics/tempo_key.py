@@ -6,17 +6,19 @@ prompts, than alone.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic
 
-from lofi_engine.metrics.checks import pair_names
+from lofi_engine.metrics.clip_by_clip import ClipByClip
 from lofi_engine.metrics.clips import ClipSet
-from lofi_engine.metrics.expected import PAIRS, Answers, Listening, listen
-from lofi_engine.metrics.figures import HIGHER, LOWER, Difference, Figure
+from lofi_engine.metrics.expected import PAIRS, Answers, Heard, Listening, Wanted, listen
+from lofi_engine.metrics.figures import HIGHER, LOWER, Figure
 from lofi_engine.metrics.key import WEIGHTS, asked_key, hear_key, relation
-from lofi_engine.metrics.per_clip import compare_each, measure_each
-from lofi_engine.metrics.protocol import Needs, Report
+from lofi_engine.metrics.per_clip import measure_each
+from lofi_engine.metrics.protocol import Report
 from lofi_engine.metrics.tempo import (
     FURTHEST,
     TOLERANCE,
@@ -26,16 +28,85 @@ from lofi_engine.metrics.tempo import (
     hear_tempo,
 )
 
-_SPANS = {"tempo": (0.0, 1.0), "tempo-error": (0.0, 100.0 * FURTHEST), "key": (0.0, 1.0)}
-"""What a clip can get, by figure."""
 
-_TEMPO: Listening[AskedTempo, float] = Listening(
-    "tempo", "74 bpm", asked_tempo, hear_tempo, lambda bpm: AskedTempo(bpm, bpm)
-)
-_KEY: Listening[str, str] = Listening("key", "A minor", asked_key, hear_key, lambda key: key)
+@dataclass(frozen=True)
+class _Marks:
+    """What clips get, of one figure.
+
+    Args:
+        metric: the figure's.
+        by_clip: the marks.
+        better: LOWER or HIGHER.
+        unit: of them.
+    """
+
+    metric: str
+    by_clip: Mapping[str, float]
+    better: str = HIGHER
+    unit: str = ""
 
 
-class TempoAgreement:
+class _Agreement(ClipByClip, Generic[Wanted, Heard]):
+    """Holds what is heard in clips to what their prompts ask for, or their pairs have."""
+
+    listening: Listening[Wanted, Heard]
+    without: str
+    """Under what the details name clips in which nothing is heard."""
+
+    @abstractmethod
+    def mark(
+        self, each: Mapping[str, tuple[Wanted, Heard]]
+    ) -> tuple[tuple[_Marks, ...], dict[str, Any]]:
+        """Mark clips by what they should have and what was heard; add details of the metric."""
+
+    def measure(
+        self, judged: ClipSet, against: ClipSet | None, report: Report
+    ) -> tuple[Figure, ...]:
+        """Measure the mean marks.
+
+        Args:
+            judged: what is measured.
+            against: its pairs; None, or a set with none of its names, holds it to its prompts.
+            report: called after every clip.
+
+        Raises:
+            MetricError: no prompt or pair says anything, only one does, or a clip has no sound.
+        """
+        answers = listen(self.listening, judged, against, report)
+        reference = against if answers.by == PAIRS else None
+        marks, said = self.mark(answers.each)
+        details = {**self._details(answers), **said}
+        return tuple(
+            measure_each(
+                one.metric,
+                one.by_clip,
+                better=one.better,
+                unit=one.unit,
+                counted="pairs" if reference else "clips",
+                judged=judged.label,
+                against=reference.label if reference else "",
+                reference_hash=reference.content_hash() if reference else "",
+                details=details,
+                span=self.graded_spans[one.metric],
+                graded=True,
+                seed=self._seed,
+            )
+            for one in marks
+        )
+
+    def _details(self, answers: Answers[Wanted, Heard]) -> dict[str, Any]:
+        """State what clips were held to, and who was left out or had nothing to be heard."""
+        return {
+            "held_to": answers.by,
+            "left_out": sorted(answers.left_out),
+            self.without: sorted(name for name, (_, heard) in answers.each.items() if not heard),
+            "asked_and_heard": {
+                name: [str(asked), heard] for name, (asked, heard) in sorted(answers.each.items())
+            },
+        }
+
+
+class TempoAgreement(_Agreement[AskedTempo, float]):
     """Share of clips whose tempo is within 4 % of the one asked for.
 
     The second figure, "tempo-error", is by how many percent the faster is faster, octaves apart
@@ -52,51 +123,31 @@ class TempoAgreement:
 
     name = "tempo"
     title = "share of clips within 4 % of the tempo asked for, or of their pair's; higher is better"
-    needs = Needs()
-    # No claim: a share with a threshold tells a changed tempo, but not how much it changed.
-    sees: frozenset[str] = frozenset()
+    # It claims nothing of the ladder: a share with a threshold tells a changed tempo,
+    # but not how much it changed.
+    listening = Listening(
+        "tempo", "74 bpm", asked_tempo, hear_tempo, lambda bpm: AskedTempo(bpm, bpm)
+    )
+    without = "no_beat"
+    graded_spans: ClassVar = {"tempo": (0.0, 1.0), "tempo-error": (0.0, 100.0 * FURTHEST)}
 
-    def __init__(self, *, seed: int = 0) -> None:
-        self._seed = seed
-
-    def measure(
-        self, judged: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Figure, ...]:
-        """Measure the share that agrees, and the mean error.
-
-        Args:
-            judged: what is measured.
-            against: its pairs; None, or a set with none of its names, holds it to its prompts.
-            report: called after every clip.
-
-        Raises:
-            MetricError: no prompt or pair has a tempo, only one does, or a clip has no sound.
-        """
-        answers = listen(_TEMPO, judged, against, report)
-        found = {name: agreement(heard, asked) for name, (asked, heard) in answers.each.items()}
+    def mark(
+        self, each: Mapping[str, tuple[AskedTempo, float]]
+    ) -> tuple[tuple[_Marks, ...], dict[str, Any]]:
+        """Mark whether the tempo agrees, and how far it is off."""
+        found = {name: agreement(heard, asked) for name, (asked, heard) in each.items()}
         octaves = sorted(name for name, one in found.items() if one.is_octave_error)
         strict = {name: float(one.is_strict) for name, one in found.items()}
+        errors = {name: 100.0 * one.deviation for name, one in found.items()}
         details = {
-            **_details(answers, "no_beat"),
             "tolerance": TOLERANCE,
             "octave_errors": octaves,
             "share_with_octaves": (sum(strict.values()) + len(octaves)) / len(strict),
         }
-        errors = {name: 100.0 * one.deviation for name, one in found.items()}
-        shared = _shared(judged, against, answers, details, self._seed)
-        return (
-            _measure("tempo", strict, better=HIGHER, **shared),
-            _measure("tempo-error", errors, better=LOWER, unit="%", **shared),
-        )
-
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Compare two sets clip by clip, both held to the same."""
-        return _compare(self, first, second, against, report, self._seed)
+        return (_Marks("tempo", strict), _Marks("tempo-error", errors, LOWER, "%")), details
 
 
-class KeyAgreement:
+class KeyAgreement(_Agreement[str, str]):
     """Mean MIREX score of the keys: 1 the same, 0.5 a fifth above, 0.3 relative, 0.2 parallel.
 
     A clip without pitch gets 0. Of 30 synthesised tracks of 20 s the key was heard right in 25; of
@@ -108,93 +159,21 @@ class KeyAgreement:
 
     name = "key"
     title = "MIREX score of the key asked for, or of the pair's, 1 is the same; higher is better"
-    needs = Needs()
-    sees: frozenset[str] = frozenset()
+    listening = Listening("key", "A minor", asked_key, hear_key, lambda key: key)
+    without = "no_pitch"
+    graded_spans: ClassVar = {"key": (0.0, 1.0)}
 
-    def __init__(self, *, seed: int = 0) -> None:
-        self._seed = seed
-
-    def measure(
-        self, judged: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Figure, ...]:
-        """Measure the mean score.
-
-        Args:
-            judged: what is measured.
-            against: its pairs; None, or a set with none of its names, holds it to its prompts.
-            report: called after every clip.
-
-        Raises:
-            MetricError: no prompt or pair has a key, only one does, or a clip has no sound.
-        """
-        answers = listen(_KEY, judged, against, report)
+    def mark(
+        self, each: Mapping[str, tuple[str, str]]
+    ) -> tuple[tuple[_Marks, ...], dict[str, Any]]:
+        """Mark how each key is related to the one it should be."""
         related = {
             name: relation(heard, asked) if heard else "other"
-            for name, (asked, heard) in answers.each.items()
+            for name, (asked, heard) in each.items()
         }
         counts = Counter(related.values())
         details = {
-            **_details(answers, "no_pitch"),
             "weights": dict(WEIGHTS),
             "relations": {name: counts.get(name, 0) for name in WEIGHTS},
         }
-        scores = {name: WEIGHTS[one] for name, one in related.items()}
-        shared = _shared(judged, against, answers, details, self._seed)
-        return (_measure("key", scores, better=HIGHER, **shared),)
-
-    def compare(
-        self, first: ClipSet, second: ClipSet, against: ClipSet | None, report: Report
-    ) -> tuple[Difference, ...]:
-        """Compare two sets clip by clip, both held to the same."""
-        return _compare(self, first, second, against, report, self._seed)
-
-
-def _compare(
-    metric: TempoAgreement | KeyAgreement,
-    first: ClipSet,
-    second: ClipSet,
-    against: ClipSet | None,
-    report: Report,
-    seed: int,
-) -> tuple[Difference, ...]:
-    pair_names(first, second)
-    figures = [metric.measure(clips, against, report) for clips in (first, second)]
-    return tuple(
-        compare_each(one, other, graded_span=_SPANS[one.metric], seed=seed)
-        for one, other in zip(*figures, strict=True)
-    )
-
-
-def _measure(metric: str, values: Mapping[str, float], **known: Any) -> Figure:
-    return measure_each(metric, values, span=_SPANS[metric], graded=True, **known)
-
-
-def _details(answers: Answers[Any, Any], nothing: str) -> dict[str, Any]:
-    """State what clips were held to, and who was left out or had nothing to be heard."""
-    return {
-        "held_to": answers.by,
-        "left_out": sorted(answers.left_out),
-        nothing: sorted(name for name, (_, heard) in answers.each.items() if not heard),
-        "asked_and_heard": {
-            name: [str(asked), heard] for name, (asked, heard) in sorted(answers.each.items())
-        },
-    }
-
-
-def _shared(
-    judged: ClipSet,
-    against: ClipSet | None,
-    answers: Answers[Any, Any],
-    details: Mapping[str, Any],
-    seed: int,
-) -> dict[str, Any]:
-    """Give what both figures of a metric say alike."""
-    reference = against if answers.by == PAIRS else None
-    return {
-        "counted": answers.by if answers.by == PAIRS else "clips",
-        "judged": judged.label,
-        "against": reference.label if reference else "",
-        "reference_hash": reference.content_hash() if reference else "",
-        "details": details,
-        "seed": seed,
-    }
+        return (_Marks("key", {name: WEIGHTS[one] for name, one in related.items()}),), details

@@ -15,6 +15,9 @@ from typing import Any, Protocol
 from lofi_engine.events import Event, EventSink
 from lofi_engine.recipe.model import Recipe
 
+PROGRESS = ".progress-"
+"""How the names begin of the folders where a run keeps a stage's progress, one a key."""
+
 
 @dataclass(frozen=True)
 class StageContext:
@@ -46,6 +49,10 @@ class StageContext:
     def emit(self, done: int, total: int, unit: str, message: str = "") -> None:
         """Report progress: `done` of `total` units (plural noun), with a line for a human."""
         self.sink(Event(self.stage, done, total, unit, message))
+
+    def note(self, message: str) -> None:
+        """Report something worth knowing that nobody need act on."""
+        self.sink(Event(self.stage, 0, 0, "", message, kind="note"))
 
     def warn(self, message: str) -> None:
         """Report something the user should know that does not stop the stage."""

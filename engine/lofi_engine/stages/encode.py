@@ -23,14 +23,13 @@ from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
 from lofi_engine.tensors import save_tensors
 from lofi_engine.threads import use_threads
-from lofi_engine.training.encoded import (
-    EncodedTrack,
-    Features,
+from lofi_engine.training.encoded import EncodedTrack, write_index
+from lofi_engine.training.features import Features
+from lofi_engine.training.shards import (
     ShardHeader,
     in_precision,
     read_header,
     read_tensor,
-    write_index,
     write_shard,
 )
 from lofi_engine.training.ssl_features import KINDS, SslModel, load_ssl_model

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
-from lofi_engine.events import Event
 from lofi_engine.models.loading import base_of, base_sources, family_of, load_base
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
@@ -112,7 +111,7 @@ def _write_graphs(context: StageContext, settings: Settings) -> _Phase:
     specs = list(base.graphs())
     save_examples(context.work / EXAMPLES_FILE, specs)
     left_out = dict(base.left_out(specs))
-    context.sink(Event(context.stage, 0, 0, "", _left_out_words(left_out), kind="note"))
+    context.note(_left_out_words(left_out))
     del base  # each graph's weights go once it is written, what no graph holds goes now
     files_in_order = [spec.file for spec in specs]
     # Last those that hold their weights: they are put together in memory, when most is free.

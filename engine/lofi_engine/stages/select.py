@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import MetricError, StageError
-from lofi_engine.events import Event
 from lofi_engine.measuring.locations import folders_of, in_full, pinned
 from lofi_engine.models.loading import base_of, base_sources
 from lofi_engine.recipe import model
@@ -108,7 +107,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         left_out=bench.left_out,
     )
     for line in judgement.lines():
-        context.sink(Event(context.stage, 0, 0, "", line, kind="note"))
+        context.note(line)
     chosen = selection.chosen
     if chosen.score <= 0:
         context.warn(
@@ -151,7 +150,7 @@ class _Bench:
 
         losses = judge.losses()
         sigmas = level_sigmas(self._settings.timestep_shift).tolist()
-        styles = [track.style_ids[0] if track.style_ids else "" for track in self.tracks]
+        styles = [track.style for track in self.tracks]
         terms = [loss_term(losses, styles, sigmas, self._select.weights.held_out_loss)]
         if self.clips:
             heard = judge.sounds(self._load_clap)

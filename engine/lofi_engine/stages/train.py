@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lofi_engine.errors import StageError
-from lofi_engine.events import Event
 from lofi_engine.models.loading import base_of, base_sources
 from lofi_engine.recipe import model
-from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.stages.base import PROGRESS, Outcome, StageContext
 from lofi_engine.training.batches import style_shares, text_shares
 from lofi_engine.training.board import BOARD, collect_board
 from lofi_engine.training.checkpoints import (
@@ -25,6 +24,7 @@ from lofi_engine.training.checkpoints import (
     name_of,
     newest_checkpoint,
     step_of,
+    steps_done,
 )
 from lofi_engine.training.curve import draw_losses
 from lofi_engine.training.encoded import read_index
@@ -36,8 +36,6 @@ from lofi_engine.training.processes import join_processes
 from lofi_runtime.atomic import link_or_copy, write_json, write_text
 
 VERSION = 7
-PROGRESS = ".progress-"
-"""How the names begin of the folders where a run keeps a stage's progress, one a key."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         StageError: nothing to train on, a target that is no module, a loss that is not a number.
     """
     started = time.monotonic()
-    done_before = max(map(step_of, all_checkpoints(context.progress)), default=0)
+    done_before = steps_done(context.progress)
     history = _train(context, settings)
     norms = _collect(context, settings.training.checkpoint_every)
     tracks = read_index(context.inputs["encode"], "train")
@@ -121,11 +119,8 @@ def _train(context: StageContext, settings: Settings) -> History:
         else:
             emit(said["done"], said["total"], said["message"])
 
-    def note(line: str) -> None:
-        context.sink(Event(context.stage, 0, 0, "", line, kind="note"))
-
     _tell_of_others(context)
-    run_preflight(job, note, context.warn)
+    run_preflight(job, context.note, context.warn)
     count = settings.training.processes
     if count == 1:
         return train(job, join_processes(1), emit, context.warn)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.models.weight_names import summarize_names
-from lofi_engine.training.adapter_config import Config
+from lofi_engine.recipe.model import Lora
+from lofi_engine.training.adapter_config import Config, config_of
 from lofi_engine.training.adapter_files import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -107,19 +108,8 @@ def _worked_out(adapter: AdapterFile) -> dict[str, Any]:
     ranks = {module: adapter.rank(module) for module in adapter.parsed.parts}
     alphas = {module: adapter.alphas.get(module, float(ranks[module])) for module in ranks}
     rank, alpha = _commonest(ranks), _commonest(alphas)
-    config: dict[str, Any] = {
-        "peft_type": "LORA",
-        "task_type": None,
-        "base_model_name_or_path": adapter.base or "",
-        "r": rank,
-        "lora_alpha": alpha,
-        "use_rslora": False,
-        "use_dora": adapter.is_dora,
-        "target_modules": sorted(ranks),
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "inference_mode": True,
-    }
+    lora = Lora(rank, alpha, rslora=False, targets=tuple(ranks), dora=adapter.is_dora)
+    config = config_of(lora, adapter.base or "")
     if any(name.endswith(".bias") for name in adapter.stored):
         config["lora_bias"] = True
     config |= _pattern("rank_pattern", ranks, rank) | _pattern("alpha_pattern", alphas, alpha)

@@ -12,13 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lofi_engine.training.encoded import (
-    PROMPT,
-    EncodedTrack,
-    check_shards,
-    read_shard,
-    stack_conditioning,
-)
+from lofi_engine.training.encoded import EncodedTrack, check_shards
+from lofi_engine.training.features import Features, stack_conditioning
+from lofi_engine.training.shards import PROMPT, read_shard
 from lofi_engine.training.texts import CAPTION, SHUFFLE
 
 if TYPE_CHECKING:
@@ -93,14 +89,14 @@ class Sampler:
         import torch
 
         tracks = [self._track() for _ in range(count)]
-        features = [read_shard(self._folder / track.shard, self._text(track)) for track in tracks]
+        features = [self._read(track, self._text(track)) for track in tracks]
         starts, frames = self._windows(tracks)
         cuts = list(zip(features, starts, strict=True))
         ssl = [one.window_ssl(start, frames) for one, start in cuts]
         return Batch(
             torch.stack([one.latents[..., start : start + frames] for one, start in cuts]),
             self._drop(stack_conditioning(features, self._speaker_width)),
-            tuple(_style(track) for track in tracks),
+            tuple(track.style for track in tracks),
             # Features of half a batch would tie only that half.
             {
                 name: [one[name] for one in ssl]
@@ -121,6 +117,9 @@ class Sampler:
         _, frames = self._windows(tracks)
         self._kept(count)
         return frames
+
+    def _read(self, track: EncodedTrack, text: str) -> Features:
+        return read_shard(self._folder / track.shard, text)
 
     def _track(self) -> EncodedTrack:
         group = self._groups[self._index(len(self._groups))]
@@ -175,7 +174,7 @@ def style_shares(tracks: Sequence[EncodedTrack], by: str) -> dict[str, float]:
     groups = _groups(tracks, by)
     shares: dict[str, float] = defaultdict(float)
     for group in groups:
-        shares[_style(group[0])] += 1 / len(groups)
+        shares[group[0].style] += 1 / len(groups)
     return {style_id: round(shares[style_id], 6) for style_id in sorted(shares)}
 
 
@@ -202,12 +201,8 @@ def _shuffles(track: EncodedTrack, sampling: Sampling) -> tuple[str, ...]:
     return tuple(name for name in track.other_texts if name.startswith(f"{SHUFFLE}/"))
 
 
-def _style(track: EncodedTrack) -> str:
-    return (track.style_ids or ("",))[0]
-
-
 def _groups(tracks: Sequence[EncodedTrack], by: str) -> list[list[EncodedTrack]]:
     groups: dict[str, list[EncodedTrack]] = defaultdict(list)
     for track in tracks:
-        groups[_style(track) if by == "style" else track.track].append(track)
+        groups[track.style if by == "style" else track.track].append(track)
     return [groups[name] for name in sorted(groups)]

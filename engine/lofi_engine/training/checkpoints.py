@@ -183,6 +183,11 @@ def step_of(place: Path) -> int:
     return int(place.name.removeprefix("step-"))
 
 
+def steps_done(folder: Path) -> int:
+    """Give the step of the newest checkpoint in `folder`; 0 where there is none."""
+    return max(map(step_of, all_checkpoints(folder)), default=0)
+
+
 def _history(tensors: Mapping[str, torch.Tensor], loop: Mapping[str, Any]) -> History:
     history = history_from(_below("history/", tensors), loop["styles"], loop["ssl_models"])
     history.held_out = {int(step): value for step, value in loop["held_out"].items()}

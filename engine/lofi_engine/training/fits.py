@@ -10,7 +10,7 @@ from lofi_engine.models.loading import family_of
 from lofi_engine.models.training_outline import TrainingOutline
 from lofi_engine.recipe.model import Lora, Training
 from lofi_engine.training.disk import estimate_training_disk
-from lofi_engine.training.encoded import EncodedTrack, read_tensor
+from lofi_engine.training.encoded import EncodedTrack
 from lofi_engine.training.job import TrainingJob
 from lofi_engine.training.machine import free_accelerator_memory, free_disk, free_memory
 from lofi_engine.training.memory import (
@@ -19,6 +19,7 @@ from lofi_engine.training.memory import (
     estimate_training_memory,
     savings,
 )
+from lofi_engine.training.shards import read_tensor
 
 MOST_ERROR = 1.15
 """A training is refused only where it cannot fit even if the estimate is this much too high."""

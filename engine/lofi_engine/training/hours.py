@@ -8,11 +8,10 @@ from itertools import pairwise
 from statistics import median
 
 from lofi_engine.recipe.model import Training
+from lofi_engine.training.validation import LEVELS
 
 _PASSES = 3
 """A step is a forward pass and a backward pass of twice its cost."""
-_HELD_OUT_LEVELS = 5
-"""Forward passes for each held-out track at a checkpoint (`training.validation`)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def training_seconds(
     checkpoints = training.steps // training.checkpoint_every - done // training.checkpoint_every
     rounds = training.steps // training.sample_every - done // training.sample_every
     rounds += 0 if done >= training.sample_every or not rounds else 1  # the base's own clips
-    held_out = checkpoints * extras.held_out_tracks * _HELD_OUT_LEVELS
+    held_out = checkpoints * extras.held_out_tracks * len(LEVELS)
     return left * step_sec + forward_sec * (held_out + rounds * extras.clip_windows)
 
 

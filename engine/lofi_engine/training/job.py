@@ -103,7 +103,8 @@ def make_trainer(job: TrainingJob, processes: Processes, warn: Callable[[str], N
     from lofi_engine.models.loading import load_base
     from lofi_engine.training.adapters import add_adapter, save_adapter
     from lofi_engine.training.batches import Sampler
-    from lofi_engine.training.encoded import check_encoded_by, read_index, window_frames
+    from lofi_engine.training.encoded import check_encoded_by, read_index
+    from lofi_engine.training.features import window_frames
     from lofi_engine.training.held import hold_base
     from lofi_engine.training.loop import Trainer
 

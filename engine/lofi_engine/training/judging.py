@@ -145,7 +145,7 @@ class Judge:
         return found
 
     def _loss(self, name: str) -> list[list[float]]:
-        from lofi_engine.training.encoded import window_frames
+        from lofi_engine.training.features import window_frames
 
         asked = self._questions
         with self._as(name) as base:

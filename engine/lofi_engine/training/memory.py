@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from lofi_engine.models.outline import OutlinedWeight
+from lofi_engine.models.outline import OutlinedWeight, count
 from lofi_engine.models.training_outline import StepForm, StepShape, TrainingOutline
 from lofi_engine.recipe.model import Lora, Training
 from lofi_engine.training.adapter_targets import matching
@@ -102,7 +102,7 @@ def estimate_training_memory(
             "activations": peak - gradients,
             "process": PROCESS_BYTES[device],
         },
-        loading=sum(weight.elements for weight in outline.weights) * loaded + PROCESS_BYTES["cpu"],
+        loading=count(outline.weights) * loaded + PROCESS_BYTES["cpu"],
         adapter_weights=adapter,
     )
 

@@ -17,7 +17,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from lofi_engine.hashing import hash_value
-from lofi_engine.training.checkpoints import all_checkpoints, step_of
+from lofi_engine.models.outline import count
+from lofi_engine.training.checkpoints import steps_done
 from lofi_engine.training.encoded import read_index
 from lofi_engine.training.export_proof import left_out_because, prove_export
 from lofi_engine.training.fits import Demand, check_disk, check_memory, demand_of, size_in_words
@@ -79,7 +80,7 @@ def run_preflight(
             `make_trainer` refuses.
     """
     started = time.monotonic()
-    done = max((step_of(place) for place in all_checkpoints(job.progress)), default=0)
+    done = steps_done(job.progress)
     tracks = read_index(job.encoded, "train")
     if done >= job.training.steps or not tracks:
         return  # without tracks the trainer says what to do
@@ -102,7 +103,7 @@ def run_preflight(
 def _try(job: TrainingJob, demand: Demand) -> Tried:
     step_sec = calibrate(job)
     seconds = training_seconds(step_sec, job.training, _extras(job))
-    transformer_bytes = sum(weight.elements for weight in demand.outline.weights) * _FLOAT32
+    transformer_bytes = count(demand.outline.weights) * _FLOAT32
     why = left_out_because(
         seconds, transformer_bytes, memory=free_memory(), disk=free_disk(job.progress)
     )

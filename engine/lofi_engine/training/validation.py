@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lofi_engine.training.encoded import EncodedTrack, read_shard, stack_conditioning
+from lofi_engine.training.encoded import EncodedTrack
+from lofi_engine.training.features import stack_conditioning
 from lofi_engine.training.flow import add_noise, denoising_loss, shifted_sigmas
+from lofi_engine.training.shards import read_shard
 
 if TYPE_CHECKING:
     import torch

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from lofi_engine.errors import MetricError
-from lofi_engine.metrics.figures import HIGHER, LOWER
-from lofi_engine.metrics.per_clip import compare_each, measure_each, relative_to
+from lofi_engine.metrics.figures import HIGHER, LOWER, relative_to
+from lofi_engine.metrics.per_clip import compare_each, measure_each
 
 VALUES = {"b": 2.0, "a": 1.0, "c": 6.0, "d": 4.0, "e": 3.5, "f": 1.5}
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lofi_engine.errors import MetricError
+from lofi_engine.metrics.clap import ClapScore
+from lofi_engine.metrics.clips import Clip, ClipFacts
 from lofi_engine.metrics.embeddings.clap import ClapEmbedding
 from lofi_engine.metrics.registry import MetricOptions, make_metrics
 from lofi_engine.metrics.shelf import Shelf
+from lofi_engine.metrics.windows import cut_windows
 from tests.support.tiny_metric_models import save_tiny_clap
 
 
@@ -43,6 +47,25 @@ def test_metrics_made_one_by_one_share_a_shelf(folder, loaded):
     for name in ("clap", "fad", "style-recall"):
         make_metrics([name], options, shelf=shelf)
     assert loaded == [str(folder)]
+
+
+def test_a_clip_that_was_embedded_for_fad_is_not_embedded_again_for_clap(folder, monkeypatch):
+    embed, counts = ClapEmbedding.embed, []
+
+    def counted(self, windows):
+        counts.append(len(windows))
+        return embed(self, windows)
+
+    shelf = Shelf()
+    (clap,) = make_metrics(["clap"], MetricOptions(clap=str(folder)), shelf=shelf)
+    space = shelf.embedding(str(folder))
+    samples = np.random.default_rng(1).normal(0, 0.1, (1, 720_000)).astype(np.float32)
+    clip = Clip("rain", samples, 48_000, ClipFacts(prompt="rain"))
+    alone = ClapScore(shelf.clap(str(folder))).score(clip)
+    monkeypatch.setattr(ClapEmbedding, "embed", counted)
+    space.embed(cut_windows(clip, space))
+    assert clap.score(clip) == pytest.approx(alone)
+    assert counts == [2]
 
 
 def test_what_is_not_built_in_is_looked_for_as_a_model(tmp_path):

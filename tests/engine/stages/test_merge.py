@@ -15,7 +15,7 @@ from lofi_engine.training.adapters import (
     scale_of,
     set_adapter_weights,
 )
-from lofi_engine.training.encoded import stack_conditioning
+from lofi_engine.training.features import stack_conditioning
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
 from tests.support.tiny_training import features, one_thread, tiny_base

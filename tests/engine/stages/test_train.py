@@ -12,7 +12,7 @@ from lofi_engine.errors import StageError
 from lofi_engine.stages import train
 from lofi_engine.training.adapters import ADAPTER_WEIGHTS, adapter_norm, load_adapter_weights
 from lofi_engine.training.checkpoints import all_checkpoints
-from lofi_engine.training.encoded import write_shard
+from lofi_engine.training.shards import write_shard
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
 from tests.support.tiny_training import features, one_thread, write_encoded

@@ -9,7 +9,9 @@ import torch
 from lofi_engine.errors import StageError
 from lofi_engine.recipe.model import ConditionDropout, Sampling
 from lofi_engine.training.batches import Sampler, style_shares, text_shares
-from lofi_engine.training.encoded import EncodedTrack, Features, write_shard
+from lofi_engine.training.encoded import EncodedTrack
+from lofi_engine.training.features import Features
+from lofi_engine.training.shards import write_shard
 
 NEVER = ConditionDropout(0.0, 0.0, 0.0)
 BY_TRACK = Sampling("track", shuffle_tags=True, recaption_share=0.3)

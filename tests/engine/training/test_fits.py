@@ -9,9 +9,7 @@ from lofi_engine.recipe import model
 from lofi_engine.training import fits
 from lofi_engine.training.encoded import read_index
 from lofi_engine.training.fits import check_disk, check_memory, demand_of
-from lofi_engine.training.job import TrainingJob
-from tests.support.exported_tiny import TINY
-from tests.support.tiny_training import LORA, TRAINING, write_encoded
+from tests.support.tiny_training import LORA, tiny_job, write_encoded
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +20,7 @@ def encoded(tmp_path_factory):
 
 
 def demand(encoded, tmp_path, **changes):
-    job = TrainingJob(
-        encoded=encoded,
-        progress=tmp_path / "progress",
-        home=tmp_path,
-        seed=1,
-        threads=1,
-        base=TINY,
-        lora=LORA,
-        training=replace(TRAINING, window_sec=60.0, **changes),
-    )
+    job = tiny_job(encoded, tmp_path / "progress", window_sec=60.0, **changes)
     return demand_of(job, read_index(encoded, "train"), job.training.steps)
 
 

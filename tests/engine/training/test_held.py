@@ -8,7 +8,7 @@ import torch
 
 from lofi_engine.errors import StageError
 from lofi_engine.training.adapters import adapter_weights, add_adapter
-from lofi_engine.training.encoded import stack_conditioning
+from lofi_engine.training.features import stack_conditioning
 from lofi_engine.training.held import PRECISIONS, held_bytes, hold_base
 from tests.support.programs import require
 from tests.support.tiny_training import LORA, features, one_thread, tiny_base

@@ -16,11 +16,10 @@ from lofi_engine.training.adapters import load_adapter_weights
 from lofi_engine.training.board import BOARD
 from lofi_engine.training.checkpoints import all_checkpoints, newest_checkpoint
 from lofi_engine.training.encoded import write_index
-from lofi_engine.training.job import TrainingJob, job_from, train
+from lofi_engine.training.job import job_from, train
 from lofi_engine.training.launch import ERROR, JOB, launch
 from lofi_engine.training.processes import Processes
-from tests.support.exported_tiny import TINY
-from tests.support.tiny_training import LORA, TRAINING, one_thread, write_encoded
+from tests.support.tiny_training import LORA, one_thread, tiny_job, write_encoded
 
 WORKER = "lofi_engine.training.worker"
 
@@ -35,10 +34,8 @@ def make_job(folder, splits=("train", "train", "train", "validation"), **changes
     encoded = folder / "encoded"
     if not encoded.exists():
         write_encoded(encoded, splits, lyrics=5)
-    training = replace(
-        TRAINING, **{"steps": 4, "checkpoint_every": 4, "sample_every": 99, **changes}
-    )
-    return TrainingJob(encoded, folder / "progress", Path(), 7, 1, TINY, LORA, training)
+    asked = {"steps": 4, "checkpoint_every": 4, "sample_every": 99, **changes}
+    return tiny_job(encoded, folder / "progress", home=Path(), **asked)
 
 
 def here(job):

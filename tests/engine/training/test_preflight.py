@@ -18,12 +18,11 @@ from lofi_engine.recipe import model
 from lofi_engine.stages import train as train_stage
 from lofi_engine.training import export_proof, preflight
 from lofi_engine.training.export_proof import left_out_because, prove_export
-from lofi_engine.training.job import TrainingJob
 from lofi_engine.training.preflight import REMEMBERED, calibrate, run_preflight
 from tests.support.exported_tiny import TINY
 from tests.support.recipes import make_recipe
 from tests.support.stage_runs import run_stage
-from tests.support.tiny_training import LORA, TRAINING, write_encoded
+from tests.support.tiny_training import LORA, tiny_job, write_encoded
 
 GB = 10**9
 
@@ -37,15 +36,8 @@ def encoded(tmp_path_factory):
 
 @pytest.fixture
 def job(encoded, tmp_path):
-    return TrainingJob(
-        encoded=encoded,
-        progress=tmp_path / "progress",
-        home=tmp_path,
-        seed=1,
-        threads=1,
-        base=TINY,
-        lora=LORA,
-        training=replace(TRAINING, steps=1000, checkpoint_every=500, sample_every=500),
+    return tiny_job(
+        encoded, tmp_path / "progress", steps=1000, checkpoint_every=500, sample_every=500
     )
 
 

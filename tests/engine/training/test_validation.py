@@ -14,7 +14,7 @@ class Oracle:
     speaker_width = 4
 
     def __init__(self, folder, tracks, off=0.0):
-        from lofi_engine.training.encoded import read_shard
+        from lofi_engine.training.shards import read_shard
 
         self.transformer = torch.nn.Linear(1, 1)
         self.latents = [read_shard(folder / track.shard).latents for track in tracks]

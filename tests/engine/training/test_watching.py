@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,11 +10,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lofi_engine.errors import StageError
 from lofi_engine.training import job, samples
-from lofi_engine.training.job import TrainingJob, train
+from lofi_engine.training.job import train
 from lofi_engine.training.processes import Processes
 from lofi_engine.training.samples import SampleSuite
-from tests.support.exported_tiny import TINY
-from tests.support.tiny_training import LORA, TRAINING, write_encoded
+from tests.support.tiny_training import tiny_job, write_encoded
 
 STEPS = 6
 
@@ -42,7 +39,6 @@ def passing_time(monkeypatch):
 
 def watched(folder, encoded, stop_at=0, **changes):
     """Train; give the history, the events, the warnings."""
-    training = replace(TRAINING, **{"steps": STEPS, "sample_every": 99, **changes})
     told, warnings = [], []
 
     def emit(done, total, message):
@@ -50,7 +46,7 @@ def watched(folder, encoded, stop_at=0, **changes):
         if done == stop_at:
             raise StoppedError
 
-    asked = TrainingJob(encoded, folder, Path(), 7, 1, TINY, LORA, training)
+    asked = tiny_job(encoded, folder, **{"steps": STEPS, "sample_every": 99, **changes})
     history = None
     if stop_at:
         with pytest.raises(StoppedError):
