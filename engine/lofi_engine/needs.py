@@ -80,6 +80,7 @@ def _missing_packages() -> Iterator[str]:
 def _missing_base(recipe: Recipe) -> Iterator[str]:
     model = recipe.base.model
     if model.startswith("builtin:"):
+        yield from _missing_builtin(model)
         return
     if not model.startswith("hf:"):
         yield from _missing_folder("base.model", model, recipe.home, "put the base there")
@@ -94,6 +95,15 @@ def _missing_base(recipe: Recipe) -> Iterator[str]:
         yield from _missing_hub_file(vocabulary.removeprefix("hf:"))
     elif vocabulary and not (recipe.home / vocabulary).is_file():
         yield f"base.lyric_vocabulary: the file '{vocabulary}' is not there - put it there"
+
+
+def _missing_builtin(model: str) -> Iterator[str]:
+    from lofi_engine.models.ace_step_v1.builtin import check_builtin
+
+    try:
+        check_builtin(model)
+    except StageError as error:
+        yield str(error)
 
 
 def _missing_folder(key: str, path: str, home: Path, what_to_do: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from lofi_engine.cli.adapter import app as adapter_app
+from lofi_engine.cli.base import app as base_app
 from lofi_engine.cli.data.app import app as data_app
 from lofi_engine.cli.listening_verbs import ladder, measure
 from lofi_engine.cli.options import AsJson, Overrides, RecipePath
@@ -40,6 +41,7 @@ add_version("lofi-recipe", app)
 
 app.add_typer(data_app)
 app.add_typer(adapter_app)
+app.add_typer(base_app)
 
 
 class ProgressForm(enum.StrEnum):

@@ -8,6 +8,18 @@ from lofi_engine.markdown import plain
 from lofi_engine.publishing.facts import Release
 from lofi_engine.publishing.heard import basis_of, cell_of, column_of, heard_metrics
 
+_BASES = {
+    "builtin:tiny": (
+        "**The base is a tiny network with random weights.** What it makes sounds like noise; it "
+        "proves the path from recipe to editor, not a musical result."
+    ),
+    "builtin:lofi-nano": (
+        "**The base is lofi-nano,** a small model taught with this project's own synthesiser, for "
+        "trials, tests and teaching: it knows no recorded music and no words."
+    ),
+}
+"""What is to be said of a built-in base."""
+
 
 def model_card(release: Release) -> str:
     """Write README.md of the published repository: front matter, figures, recipe, data, limits."""
@@ -26,11 +38,8 @@ def _lines(release: Release) -> Iterator[str]:
     yield ""
     yield release.description or "A lofi music model made by one recipe."
     yield ""
-    if release.base.model == "builtin:tiny":
-        yield (
-            "> **The base is a tiny network with random weights.** What it makes sounds like "
-            "noise; it proves the path from recipe to editor, not a musical result."
-        )
+    if release.base.model in _BASES:
+        yield f"> {_BASES[release.base.model]}"
         yield ""
     yield from _usage(release)
     yield from _variants(release)

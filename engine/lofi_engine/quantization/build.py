@@ -26,7 +26,12 @@ Report = Callable[[int, str], None]
 
 MAX_CUT_DISTANCE = 1e-3
 """Root-mean-square difference between the decoder in two graphs and in one, over the output's
-deviation. Mostly they are equal to the bit; other fusions may round an 8-bit activation otherwise.
+deviation, that every variant may have; mostly they are equal to the bit.
+
+Where activations are rounded to 8 bits, a last digit that another fusion gives tips a rounding, and
+that tips others: eight layers of random weights answer 0.008 apart, and 0.019 when their input
+moves by 1e-6. No more is asked of the halves, then, than that they are as near to the whole as that
+is to float32.
 """
 
 
@@ -65,7 +70,7 @@ def build_variant(
         outputs = GraphSession(path).run(bundle.examples[component])
         distances[component] = compare_outputs(path, bundle.references[component], outputs)
         if component == GATED:
-            _check_cut(work, path, outputs)
+            _check_cut(work, path, outputs, distances[component])
     record = describe_variant(work, distances)
     report(len(bundle.graphs), f"{name}: {record['total_bytes']} bytes, runs on the examples")
     return record
@@ -90,15 +95,25 @@ def _write(work: Work, file: str) -> None:
         split_context(work.target / file)
 
 
-def _check_cut(work: Work, path: Path, whole: Mapping[str, Any]) -> None:
-    """Hold the decoder's two halves to what the whole one at `path` answers."""
+def _check_cut(
+    work: Work, path: Path, whole: Mapping[str, Any], own: Mapping[str, Distance]
+) -> None:
+    """Hold the decoder's two halves to what the whole one at `path` answers.
+
+    Args:
+        work: of the variant.
+        path: of the whole decoder.
+        whole: what it answers.
+        own: how far that is from float32.
+    """
     halves = run_halves(path, work.bundle.examples[GATED])
     for name, distance in compare_outputs(path, whole, halves).items():
-        if not distance.relative_rms <= MAX_CUT_DISTANCE:
+        allowed = max(MAX_CUT_DISTANCE, own[name].relative_rms)
+        if not distance.relative_rms <= allowed:
             raise StageError(
                 f"variant {work.name}: {path.name} cut in two gives '{name}' "
                 f"{distance.relative_rms:.3g} standard deviations from the whole, more than "
-                f"{MAX_CUT_DISTANCE:g}",
+                f"{allowed:.3g}",
                 hint="report this with the recipe",
             )
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from lofi_engine.models.ace_step_v1.builtin import DEFINITIONS
 from lofi_engine.quantization.methods import (
     ALL_METHODS,
     ALWAYS_FP16,
@@ -21,7 +22,7 @@ from lofi_engine.quantization.methods import (
 from lofi_engine.recipe.document import Document
 from lofi_engine.recipe.problems import Path, Problem, did_you_mean, listed, quoted
 
-BUILTIN_BASES = ("builtin:tiny",)
+BUILTIN_BASES = tuple(DEFINITIONS)
 """Bases that come with lofi-recipe."""
 
 BUILTIN_EMBEDDINGS = ("lofi-sound-v1",)

@@ -15,7 +15,8 @@ from pathlib import Path
 class Base:
     """The model one starts from.
 
-    `model` is `hf:owner/name`, `builtin:tiny`, or a folder relative to the recipe.
+    `model` is `hf:owner/name`, `builtin:lofi-nano`, `builtin:tiny`, or a folder relative to the
+    recipe.
     `lyric_vocabulary` is a path, an `hf:` location, or None for bases that carry their own.
     """
 

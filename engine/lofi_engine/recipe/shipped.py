@@ -8,8 +8,12 @@ from lofi_runtime.shared_data import shared_folder
 
 
 def shipped_recipes() -> list[Path]:
-    """List the shipped recipe files by name; the one list that `ls`, hints and tests use."""
-    return sorted(shared_folder("recipes").glob("*.yaml"))
+    """List the shipped recipe files by name; the one list that `ls`, hints and tests use.
+
+    What makes a base and not a model, `NAME-base.yaml`, has verbs and a schema of its own.
+    """
+    files = shared_folder("recipes").glob("*.yaml")
+    return sorted(file for file in files if not file.stem.endswith("-base"))
 
 
 def shown(path: Path) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-VERSION: int = 3
+VERSION: int = 4
 """Raise it when the same request would sound or be described differently: what was made before is
 then made anew."""
 

@@ -7,6 +7,8 @@ from lofi_runtime.pipeline.lyrics import is_instrumental
 from lofi_runtime.synth import VERSION
 from lofi_runtime.synth.composition import compose
 from lofi_runtime.synth.defaults import style_wishes
+from lofi_runtime.synth.score import Score
+from lofi_runtime.synth.sung import is_sung, sing
 
 
 class ProceduralBackend:
@@ -35,14 +37,20 @@ class ProceduralBackend:
             duration_sec=float(request.duration_sec),
             style=request.style,
         )
+        if not is_instrumental(request.lyrics):
+            score = sing(score, request.lyrics)
         progress("compose", 1, 1)
-        return Audio(render(score, progress), _warnings(request))
+        return Audio(render(score, progress), _warnings(request, score))
 
 
-def _warnings(request: Request) -> tuple[str, ...]:
+def _warnings(request: Request, score: Score) -> tuple[str, ...]:
     warnings = []
     if not is_instrumental(request.lyrics):
-        warnings.append("lyrics ignored: the procedural synthesiser cannot sing words")
+        warnings.append(
+            "lyrics: the procedural synthesiser sings their vowels, not the words"
+            if is_sung(score)
+            else "lyrics ignored: nobody sings in this track; ask for female or male vocals"
+        )
     if request.style and style_wishes(request.style) is None:
         warnings.append(
             f"style '{request.style}' is unknown to the procedural synthesiser; ignored"

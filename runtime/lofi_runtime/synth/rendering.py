@@ -135,7 +135,7 @@ def _play_all(
 ) -> int:
     """Play every note into `bus`; equal notes are synthesised once. Returns the notes done."""
     beat_sec = score.seconds_per_beat
-    takes: dict[tuple[int, float, int], npt.NDArray[np.float32]] = {}
+    takes: dict[tuple[int, float, int, str], npt.NDArray[np.float32]] = {}
     playing, soft_sec = "", score.sound.soft_attack_sec
     for note in sorted(notes, key=lambda n: n.instrument):
         if note.instrument != playing:
@@ -144,10 +144,10 @@ def _play_all(
         layer = min(int(note.velocity * _VELOCITY_LAYERS), _VELOCITY_LAYERS - 1)
         velocity = (layer + 0.5) / _VELOCITY_LAYERS
         held_sec = round(note.duration_beats * beat_sec, 2)
-        take = (note.pitch, held_sec, layer)
+        take = (note.pitch, held_sec, layer, note.syllable)
         if take not in takes:
             rng = _rng(score, note.instrument, note.pitch)
-            takes[take] = play(note.instrument, note.pitch, held_sec, velocity, rng)
+            takes[take] = play(note.instrument, note.pitch, held_sec, velocity, rng, note.syllable)
             if soft_sec and note.instrument not in _DRY:
                 takes[take] = effects.soften(takes[take], soft_sec)
         start = round(note.start_beats * beat_sec * SAMPLE_RATE)

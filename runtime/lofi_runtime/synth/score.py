@@ -18,6 +18,8 @@ class Note:
         pitch: MIDI number, 60 is middle C; drums use General MIDI's drum map.
         velocity: 0 to 1.
         instrument: a name of `voices.VOICES` or `drums.HITS`.
+        syllable: the vowels a singer begins and ends the note with, such as "ao"; "" leaves them
+            to the voice.
     """
 
     start_beats: float
@@ -25,6 +27,7 @@ class Note:
     pitch: int
     velocity: float
     instrument: str
+    syllable: str = ""
 
 
 @dataclass(frozen=True)

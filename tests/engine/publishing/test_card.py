@@ -41,6 +41,12 @@ def test_an_embedded_base_is_no_base_model_and_is_said_to_play_noise():
     assert "random weights" not in model_card(make_release(base=HUB))
 
 
+def test_a_card_on_the_nano_says_what_the_nano_was_taught_with():
+    card = model_card(make_release(base=Base("ace-step-v1", "builtin:lofi-nano", "1", None)))
+    assert "taught with this project's own synthesiser" in card
+    assert "random weights" not in card
+
+
 def test_every_variant_has_its_figures_in_a_row():
     assert rows(model_card(make_release()), "Variants") == [
         ["`lofi-small-fp16`", "3.3 MB", "98.8%", "0.0005", "-", "1.20"],

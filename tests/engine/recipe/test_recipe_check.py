@@ -10,7 +10,8 @@ SYNTH = "- synth: {tracks: 4}"
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("builtin:tiny", "builtin:tinny", "5:10: base.model: 'builtin:tinny' does not exist (builtin:tiny); did you mean 'builtin:tiny'?"),
+        ("builtin:tiny", "builtin:tinny", "5:10: base.model: 'builtin:tinny' does not exist (builtin:tiny or builtin:lofi-nano); did you mean 'builtin:tiny'?"),
+        ("builtin:tiny", "builtin:lofi-nano", None),
         ("builtin:tiny", "hf:ACE-Step/ACE-Step-v1-3.5B", None),
         ("builtin:tiny", "hf:ACE-Step", "5:10: base.model: 'hf:ACE-Step' is not a place on the Hub; write hf:owner/name"),
         ("builtin:tiny", "hf:a/b/c", "5:10: base.model: 'hf:a/b/c' is not a place on the Hub; write hf:owner/name"),

@@ -9,11 +9,12 @@ from lofi_engine.recipe.shipped import purpose, shipped_recipes
 from lofi_runtime.shared_data import shared_folder
 
 HOME = shared_folder("recipes")
-# Beside recipes lie the styles, and what runs leave.
+# Beside recipes lie the styles, what runs leave, and what makes a base.
 RECIPES = sorted(
     path
     for path in HOME.rglob("*.yaml")
     if not {"styles", "runs"} & set(path.relative_to(HOME).parts)
+    and not path.stem.endswith("-base")
 )
 
 

@@ -197,12 +197,29 @@ def test_a_missing_export_says_which_stage_to_run(tmp_path):
         quantize.run(context, quantize.Settings(PLAIN))
 
 
-def test_halves_that_give_something_else_than_the_whole_are_refused(tmp_path, monkeypatch):
+def shift_halves(monkeypatch, by):
     def shifted(decoder, inputs):
-        return {"sample": run_halves(decoder, inputs)["sample"] + 0.01}
+        found = run_halves(decoder, inputs)["sample"]
+        return {"sample": found + by * found.std()}
 
     monkeypatch.setattr("lofi_engine.quantization.build.run_halves", shifted)
+
+
+@pytest.mark.parametrize(("name", "variant", "by"), [("fp16", FP16, 0.01), ("int8", INT8, 0.05)])
+def test_halves_that_give_something_else_than_the_whole_are_refused(
+    name, variant, by, tmp_path, monkeypatch
+):
+    shift_halves(monkeypatch, by)
     with pytest.raises(
-        StageError, match=r"variant fp16: transformer_decoder\.onnx cut in two gives"
+        StageError, match=rf"variant {name}: transformer_decoder\.onnx cut in two gives"
     ):
-        _quantize(tmp_path, {"fp16": FP16})
+        _quantize(tmp_path, {name: variant})
+
+
+def test_halves_of_8_bits_may_differ_from_the_whole_as_far_as_that_does_from_float32(
+    tmp_path, monkeypatch
+):
+    shift_halves(monkeypatch, 0.005)
+    _, records, _ = _quantize(tmp_path, {"int8": INT8})
+    own = records["int8"]["distances"]["transformer_decoder"]["sample"]["relative_rms"]
+    assert 0.005 < own < 0.05

@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lofi_engine.models.ace_step_v1.family import TINY, AceStepV1
+from lofi_engine.models.ace_step_v1.builtin import TINY
+from lofi_engine.models.ace_step_v1.family import AceStepV1
 from lofi_engine.training.checkpoints import all_checkpoints
 from lofi_engine.training.disk import estimate_training_disk
 from tests.support.tiny_training import LORA, TRAINING, make_trainer, silent, write_encoded

@@ -10,8 +10,9 @@ import torch
 
 from lofi_engine.models.ace_step_v1 import tiny_config
 from lofi_engine.models.ace_step_v1.activations import activations
+from lofi_engine.models.ace_step_v1.builtin import TINY
 from lofi_engine.models.ace_step_v1.config import LyricEncoderConfig
-from lofi_engine.models.ace_step_v1.family import TINY, AceStepV1
+from lofi_engine.models.ace_step_v1.family import AceStepV1
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
 from lofi_engine.models.training_outline import StepForm, StepShape
 from lofi_engine.recipe.load import load_recipe

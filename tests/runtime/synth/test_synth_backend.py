@@ -66,6 +66,14 @@ def test_what_it_cannot_do_is_said():
         Request(prompt="x", duration_sec=5, seed=1, lyrics="[Verse]\nla la", style="CORE-99"), quiet
     )
     assert audio.warnings == (
-        "lyrics ignored: the procedural synthesiser cannot sing words",
+        "lyrics ignored: nobody sings in this track; ask for female or male vocals",
         "style 'CORE-99' is unknown to the procedural synthesiser; ignored",
+    )
+
+
+def test_lyrics_are_sung_as_vowels_and_that_is_said():
+    request = Request(prompt="female vocals", duration_sec=5, seed=1, lyrics="la la")
+    audio = ProceduralBackend().generate(request, quiet)
+    assert audio.warnings == (
+        "lyrics: the procedural synthesiser sings their vowels, not the words",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_engine.errors import StageError
-from lofi_engine.models.ace_step_v1 import hub
+from lofi_engine.models.ace_step_v1 import builtin, hub
 from lofi_engine.models.ace_step_v1.published import (
     DCAE,
     PARTS,
@@ -25,8 +25,14 @@ Configs = Mapping[str, Mapping[str, Any]]
 """The values of config.json, by folder."""
 
 
-def builtin_configs() -> Configs:
-    """Give the configuration of `builtin:tiny`."""
+def builtin_configs(name: str = builtin.TINY) -> Configs:
+    """Give the configuration of a built-in base, one that `builtin.check_builtin` accepts.
+
+    Raises:
+        StageError: a file of it cannot be read.
+    """
+    if name == builtin.NANO:
+        return folder_configs(builtin.NANO_FOLDER)
     from lofi_engine.models.ace_step_v1 import tiny_config as tiny
 
     return {

@@ -42,9 +42,24 @@ class _Half:
         allowed = {_RESIDUAL, _ATTENTION}
         if not isinstance(half.kinds, list | tuple) or set(half.kinds) - allowed:
             raise ValueError(f"{DCAE}: {name}_block_types {half.kinds} is not of ACE-Step v1")
-        if config.get("decoder_norm_types", "rms_norm") != "rms_norm" or 0 in half.layers:
-            raise ValueError(f"{DCAE}: its norms or layers are not those of ACE-Step v1")
+        if config.get("decoder_norm_types", "rms_norm") != "rms_norm":
+            raise ValueError(f"{DCAE}: its norms are not those of ACE-Step v1")
+        if 0 in half.layers[1:]:
+            raise ValueError(
+                f"{DCAE}: {name}_layers_per_block {half.layers}: only the first level may be "
+                "without layers"
+            )
         return half
+
+    @property
+    def is_first_empty(self) -> bool:
+        """Whether the widest level has no layers: it then lies in the outermost convolution."""
+        return self.layers[0] == 0
+
+    @property
+    def outer(self) -> int:
+        """Channels between the outermost convolution and the rest."""
+        return self.channels[1 if self.is_first_empty else 0]
 
     def level(self, number: int, first: int) -> Iterator[OutlinedWeight]:
         """List a level's blocks, numbered from `first`."""
@@ -55,6 +70,14 @@ class _Half:
                 yield from _residual(name, width)
             else:
                 yield from _attention(name, width, self.head_dim, self.scales[number])
+
+    def widened(self, outputs: int) -> int:
+        """Count the channels an upsampling's convolution makes for so many."""
+        return outputs if self.resample == "interpolate" else 4 * outputs
+
+    def narrowed(self, outputs: int) -> int:
+        """Count the channels a downsampling's convolution makes for so many."""
+        return outputs if self.resample == "Conv" else outputs // 4
 
     @property
     def blocks(self) -> str:
@@ -72,12 +95,16 @@ def dcae_decoder(config: Mapping[str, Any]) -> Iterator[OutlinedWeight]:
     yield from _conv("decoder.conv_in", channels[-1], config["latent_channels"], 3)
     for number, width in enumerate(channels):
         narrowest = number == len(channels) - 1
-        if not narrowest:
-            made = width if half.resample == "interpolate" else 4 * width
-            yield from _conv(f"decoder.up_blocks.{number}.0.conv", made, channels[number + 1], 3)
+        if half.layers[number] and not narrowest:
+            name = f"decoder.up_blocks.{number}.0.conv"
+            yield from _conv(name, half.widened(width), channels[number + 1], 3)
         yield from half.level(number, first=0 if narrowest else 1)
-    yield from _norm("decoder.norm_out", channels[0])
-    yield from _conv("decoder.conv_out", config["in_channels"], channels[0], 3)
+    yield from _norm("decoder.norm_out", half.outer)
+    made = config["in_channels"]
+    if half.is_first_empty:
+        yield from _conv("decoder.conv_out.conv", half.widened(made), half.outer, 3)
+    else:
+        yield from _conv("decoder.conv_out", made, half.outer, 3)
 
 
 def dcae_encoder(config: Mapping[str, Any]) -> Iterator[OutlinedWeight]:
@@ -88,14 +115,16 @@ def dcae_encoder(config: Mapping[str, Any]) -> Iterator[OutlinedWeight]:
     """
     half = _Half.read(config, "encoder")
     channels = half.channels
-    yield from _conv("encoder.conv_in", channels[0], config["in_channels"], 3)
+    given = config["in_channels"]
+    if half.is_first_empty:
+        yield from _conv("encoder.conv_in.conv", half.narrowed(half.outer), given, 3)
+    else:
+        yield from _conv("encoder.conv_in", half.outer, given, 3)
     for number, width in enumerate(channels):
         yield from half.level(number, first=0)
-        if number < len(channels) - 1:
-            wider = channels[number + 1]
-            made = wider if half.resample == "Conv" else wider // 4
+        if half.layers[number] and number < len(channels) - 1:
             name = f"encoder.down_blocks.{number}.{half.layers[number]}.conv"
-            yield from _conv(name, made, width, 3)
+            yield from _conv(name, half.narrowed(channels[number + 1]), width, 3)
     yield from _conv("encoder.conv_out", config["latent_channels"], channels[-1], 3)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
-from lofi_engine.models.ace_step_v1 import hub
+from lofi_engine.models.ace_step_v1 import builtin, hub
 from lofi_engine.models.family import Base
 from lofi_engine.models.outline import Outline
 
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from lofi_engine.models.ace_step_v1.configurations import Configs
     from lofi_engine.models.training_outline import TrainingOutline
 
-BUILTIN = "builtin:"
 HUB = "hf:"
-TINY = "builtin:tiny"
-DEFINITIONS = {TINY: "1"}
-"""The built-in bases, each with a number that is raised whenever its weights change."""
 FRAMES_PER_SEC = 44100 / 4096
 """Latent frames of a second."""
 
@@ -34,7 +30,7 @@ class AceStepV1:
         """Give a built-in base's number, or the commit that a Hub revision names here."""
         if model.startswith(HUB):
             return hub.local_commit(model.removeprefix(HUB), revision)
-        return DEFINITIONS.get(model, revision)
+        return builtin.DEFINITIONS.get(model, revision)
 
     def vocabulary_definition(self, location: str | None) -> str | None:
         """Pin a vocabulary on the Hub to the commit that its main branch names here."""
@@ -53,14 +49,14 @@ class AceStepV1:
         precision: str = "fp32",
         transformer: Path | None = None,
     ) -> Base:
-        """Load `builtin:tiny`, `hf:owner/name` from the Hub's local cache, or a folder.
+        """Load a built-in base, `hf:owner/name` from the Hub's local cache, or a folder.
 
         Args:
             model: which base; a folder is relative to `home`.
             revision: of a Hub repository; ignored for the others.
             lyric_vocabulary: a file relative to `home`, `hf:owner/name/FILE` or
-                `hf:owner/name/FILE@COMMIT`; None for the base's own. The built-in base always
-                uses its own.
+                `hf:owner/name/FILE@COMMIT`; None for the base's own. The built-in bases always
+                use their own.
             home: where relative paths start.
             precision: of the weights, "fp32", "fp16" or "bf16".
             transformer: weights that stand in for the base's own transformer's, relative to
@@ -70,8 +66,8 @@ class AceStepV1:
             StageError: it is not there or not of this family; says where it was looked for.
         """
         transformer = None if transformer is None else home / transformer
-        if model.startswith(BUILTIN):
-            return self._load_builtin(model, precision, transformer)
+        if model.startswith(builtin.PREFIX):
+            return _load_builtin(model, precision, transformer)
         from lofi_engine.models.ace_step_v1.checkpoint import load
 
         vocabulary = _vocabulary(lyric_vocabulary, home)
@@ -156,35 +152,36 @@ class AceStepV1:
             weights = parameters.transformer_weights(config)
         return TrainingOutline(source, weights, FRAMES_PER_SEC, partial(activations, config))
 
-    def _load_builtin(self, model: str, precision: str, transformer: Path | None) -> Base:
-        if model != TINY:
-            raise StageError(
-                f"base.model: '{model}' is not built in", hint=f"the family {self.name} has {TINY}"
-            )
-        from lofi_engine.models.ace_step_v1.checkpoint import (
-            load_transformer,
-            set_others_precision,
-            set_precision,
-        )
-        from lofi_engine.models.ace_step_v1.config import TransformerConfig
-        from lofi_engine.models.ace_step_v1.tiny import build_others, build_tiny
 
-        base = build_tiny()
-        base.read_others = lambda: set_others_precision(build_others(), precision)
-        if transformer is not None:
-            config = TransformerConfig.from_mapping(base.configs.transformer)
-            base.transformer = load_transformer(config, transformer, precision)
-        return set_precision(base, precision)
+def _load_builtin(model: str, precision: str, transformer: Path | None) -> Base:
+    builtin.check_builtin(model)
+    from lofi_engine.models.ace_step_v1 import checkpoint
+
+    if model == builtin.NANO:
+        return checkpoint.load(
+            builtin.NANO_FOLDER,
+            identity=builtin.identity_of(model),
+            precision=precision,
+            transformer=transformer,
+        )
+    from lofi_engine.models.ace_step_v1.config import TransformerConfig
+    from lofi_engine.models.ace_step_v1.tiny import build_others, build_tiny
+
+    base = build_tiny()
+    base.read_others = lambda: checkpoint.set_others_precision(build_others(), precision)
+    if transformer is not None:
+        config = TransformerConfig.from_mapping(base.configs.transformer)
+        base.transformer = checkpoint.load_transformer(config, transformer, precision)
+    return checkpoint.set_precision(base, precision)
 
 
 def _configs(model: str, revision: str, home: Path) -> tuple[Configs, str]:
     """Give a base's configuration, and which it is."""
     from lofi_engine.models.ace_step_v1 import configurations
 
-    if model == TINY:
-        return configurations.builtin_configs(), f"the configuration of {model}"
-    if model.startswith(BUILTIN):
-        raise StageError(f"base.model: '{model}' is not built in")
+    if model.startswith(builtin.PREFIX):
+        builtin.check_builtin(model)
+        return configurations.builtin_configs(model), f"the configuration of {model}"
     if model.startswith(HUB):
         return configurations.hub_configs(model.removeprefix(HUB), revision)
     return configurations.folder_configs(home / model), f"the configuration in {model}"

@@ -45,6 +45,12 @@ class TextEncoder:
         self.erg_layers = erg_layers
         self._tokenizer = TextTokenizer(tokenizer_json)
 
+    def encode_with_gradient(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Give what `encode` gives, for who teaches the network."""
+        ids, mask = (torch.from_numpy(part) for part in self._tokenizer.encode(prompts))
+        states: Tensor = self.network(input_ids=ids, attention_mask=mask).last_hidden_state
+        return states, mask
+
     @torch.no_grad()
     def encode(
         self, prompts: Sequence[str], query_scale: float | Tensor = 1.0

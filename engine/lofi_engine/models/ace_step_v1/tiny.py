@@ -1,7 +1,7 @@
 """`builtin:tiny`: the whole architecture at one thousandth of its size, made in seconds.
 
 Nothing is trained, so it sounds like noise; it stands in for the real base wherever the machinery
-is what matters: tests, rehearsals, the starter recipe.
+is what matters: tests, rehearsals.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 
 from lofi_engine.models.ace_step_v1.base import AceStepBase, Configs, Others
+from lofi_engine.models.ace_step_v1.builtin import TINY, identity_of
 from lofi_engine.models.ace_step_v1.dcae import build_dcae
-from lofi_engine.models.ace_step_v1.family import DEFINITIONS, TINY
 from lofi_engine.models.ace_step_v1.seeded import fill_seeded
 from lofi_engine.models.ace_step_v1.text import TextEncoder, build_umt5
 from lofi_engine.models.ace_step_v1.tiny_config import DCAE, TEXT, TRANSFORMER, VOCODER
@@ -18,7 +18,7 @@ from lofi_engine.models.ace_step_v1.tiny_vocabulary import lyric_vocabulary, tex
 from lofi_engine.models.ace_step_v1.transformer import AceStepTransformer
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 
-IDENTITY = f"{TINY}@{DEFINITIONS[TINY]}"
+IDENTITY = identity_of(TINY)
 _SEED = 1
 # UMT5 does not divide its scores by the square root of the head's width; its queries are small.
 _TEXT_GAINS = {"SelfAttention.q.weight": 0.25}

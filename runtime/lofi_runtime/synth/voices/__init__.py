@@ -42,6 +42,14 @@ VOICES: dict[str, Voice] = {
     **{name: struck.bar_voice(name) for name in struck.BAR_NAMES},
 }
 
+# What can be told which vowels to sing.
+SINGING = {
+    "female vocals": vocal.female_vocals,
+    "male vocals": vocal.male_vocals,
+    "chopped vocals": vocal.chopped_vocals,
+    "choir": vocal.choir,
+}
+
 # Against a Rhodes, in dB: a balance for background listening, melody just above the chords.
 _LEVELS_DB = {
     "piano": 1.5,
@@ -91,14 +99,24 @@ _LEVEL_BLOCK = 1200
 
 
 def play(
-    name: str, pitch: int, held_sec: float, velocity: float, rng: np.random.Generator
+    name: str,
+    pitch: int,
+    held_sec: float,
+    velocity: float,
+    rng: np.random.Generator,
+    syllable: str = "",
 ) -> Samples:
     """Return one note at its level in the mix, float32 (samples,) or (2, samples).
+
+    A singer (`SINGING`) sings `syllable`; the other voices have none.
 
     A note is scaled by its loudest 25 ms, so no voice has to know its own loudness; high notes
     are taken back by 1.5 dB an octave, because the ear hears them louder.
     """
-    tone = VOICES[name](pitch, held_sec, velocity, rng)
+    if syllable and name in SINGING:
+        tone = SINGING[name](pitch, held_sec, velocity, rng, syllable)
+    else:
+        tone = VOICES[name](pitch, held_sec, velocity, rng)
     blocks = tone[..., : max(tone.shape[-1] // _LEVEL_BLOCK, 1) * _LEVEL_BLOCK]
     shape = (*blocks.shape[:-1], -1, min(_LEVEL_BLOCK, blocks.shape[-1]))
     power = (blocks * blocks).reshape(shape).mean(axis=-1).max()

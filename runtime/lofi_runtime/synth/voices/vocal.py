@@ -86,23 +86,28 @@ def _sing(
 
 
 def female_vocals(
-    pitch: int, held_sec: float, velocity: float, rng: np.random.Generator
+    pitch: int, held_sec: float, velocity: float, rng: np.random.Generator, syllable: str = ""
 ) -> Samples:
     """Return a woman's open vowels, with a scoop into the note and late vibrato."""
-    return _sing(_WOMAN, ("ao", "ua", "ea", "ou"), pitch, held_sec, velocity, rng)
+    words = (syllable,) if syllable else ("ao", "ua", "ea", "ou")
+    return _sing(_WOMAN, words, pitch, held_sec, velocity, rng)
 
 
-def male_vocals(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:
+def male_vocals(
+    pitch: int, held_sec: float, velocity: float, rng: np.random.Generator, syllable: str = ""
+) -> Samples:
     """Return a man's open vowels."""
-    return _sing(_MAN, ("ao", "ua", "oa", "eo"), pitch, held_sec, velocity, rng)
+    words = (syllable,) if syllable else ("ao", "ua", "oa", "eo")
+    return _sing(_MAN, words, pitch, held_sec, velocity, rng)
 
 
 def chopped_vocals(
-    pitch: int, held_sec: float, velocity: float, rng: np.random.Generator
+    pitch: int, held_sec: float, velocity: float, rng: np.random.Generator, syllable: str = ""
 ) -> Samples:
     """Return a sliced vowel: a consonant, one to three repeats of the slice, a hard gate."""
     samples = sample_count(held_sec + 0.03)
-    tone = _sing(_WOMAN, ("ae", "ai", "oa", "ei"), pitch, held_sec + 0.2, velocity, rng)[:samples]
+    words = (syllable,) if syllable else ("ae", "ai", "oa", "ei")
+    tone = _sing(_WOMAN, words, pitch, held_sec + 0.2, velocity, rng)[:samples]
     tone = tone * np.float32(1.0 / (np.abs(tone).max() + 1e-9))
     repeats = 1 if held_sec < 0.25 else int(rng.integers(2, 4))
     slice_samples = samples // repeats
@@ -122,11 +127,14 @@ def chopped_vocals(
     return line
 
 
-def choir(pitch: int, held_sec: float, velocity: float, rng: np.random.Generator) -> Samples:
-    """Return four voices on "ooh", two a side."""
+def choir(
+    pitch: int, held_sec: float, velocity: float, rng: np.random.Generator, syllable: str = ""
+) -> Samples:
+    """Return four voices on "ooh", or on a syllable's first vowel, two a side."""
     samples = sample_count(held_sec + 0.5)
     frequency = frequency_of(pitch)
-    amplitude = _spectrum(_WOMAN["u" if pitch < 67 else "o"], frequency, 0.4 * velocity)
+    vowel = syllable[:1] or ("u" if pitch < 67 else "o")
+    amplitude = _spectrum(_WOMAN[vowel], frequency, 0.4 * velocity)
     number = np.arange(1, 1 + amplitude.size)
     sides = []
     for cents in ((-9.0, 4.0), (-4.0, 9.0)):

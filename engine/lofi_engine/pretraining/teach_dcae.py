@@ -1,0 +1,78 @@
+"""Teaches the DCAE: log-mel through latents and back.
+
+The latents are what the transformer must learn, so they are kept small and smooth: pulled towards
+zero mean and unit variance, and decoded with a little noise on them (as Rombach et al., "Latent
+Diffusion", 2022, section 3.1, keep theirs from growing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE, decode_latents, encode_mel
+from lofi_engine.pretraining.loop import Loop, Progress
+from lofi_engine.pretraining.settings import StepSettings
+from lofi_engine.pretraining.tracks import FRAMES_PER_LATENT, HOP, TrackSet
+
+_NOISE = 0.08
+"""Deviation of the noise that latents are decoded with; theirs is about 1."""
+_PULL = 0.02
+_EDGES = 0.5
+"""Weight of the error of differences between neighbours, in time and in frequency."""
+
+
+def teach_dcae(
+    dcae: nn.Module,
+    tracks: TrackSet,
+    settings: StepSettings,
+    folder: Path,
+    *,
+    seed: int,
+    report: Callable[[Progress], None],
+) -> None:
+    """Teach a DCAE in place; it goes on from `folder`'s checkpoint.
+
+    Raises:
+        StageError: see `Loop.run`.
+    """
+    frames = window_frames(settings)
+    dcae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loop = Loop("dcae", folder, {"dcae": dcae}, settings, seed=seed)
+
+    def step(_number: int) -> Mapping[str, float]:
+        mel = tracks.mel_windows(settings.batch_size, frames, loop.draws)
+        with loop.arithmetic():
+            total, losses = _loss(dcae, mel)
+        loop.optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(dcae.parameters(), 1.0)
+        loop.optimizer.step()
+        return losses
+
+    loop.run(step, report)
+    dcae.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def window_frames(settings: StepSettings) -> int:
+    """Give the mel frames of a window, whole latent frames."""
+    latents = round(settings.window_sec * SAMPLE_RATE / HOP / FRAMES_PER_LATENT)
+    return max(1, latents) * FRAMES_PER_LATENT
+
+
+def _loss(dcae: nn.Module, mel: Tensor) -> tuple[Tensor, dict[str, float]]:
+    latents = encode_mel(dcae.get_submodule("encoder"), mel)
+    noisy = latents + _NOISE * torch.randn_like(latents)
+    decoded = decode_latents(dcae.get_submodule("decoder"), noisy)
+    decoded = decoded.float()
+    error = F.l1_loss(decoded, mel)
+    edges = sum(F.l1_loss(decoded.diff(dim=axis), mel.diff(dim=axis)) for axis in (-1, -2))
+    latents = latents.float()
+    mean, variance = latents.mean(dim=(0, 3)), latents.var(dim=(0, 3))
+    pull = mean.square().mean() + (variance.clamp(min=1e-4).log()).square().mean()
+    total = error + _EDGES * edges + _PULL * pull
+    return total, {"log_mel": error.item(), "pull": pull.item()}

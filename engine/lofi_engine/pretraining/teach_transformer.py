@@ -1,0 +1,146 @@
+"""Teaches the transformer, and the text and lyric encoders with it, by flow matching.
+
+As ACE-Step v1 is trained (`lofi_engine.training.flow`), but for two things: the loss is the
+velocity's own error, which asks as much of the last steps as of the first, and an instrumental's
+lyric mask is 0, as players give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from lofi_engine.models.ace_step_v1.base import AceStepBase
+from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE, SAMPLES_PER_FRAME
+from lofi_engine.models.family import Conditioning
+from lofi_engine.pretraining.loop import Loop, Progress
+from lofi_engine.pretraining.pieces import Piece, captions_of, lyrics_of
+from lofi_engine.pretraining.settings import StepSettings
+from lofi_engine.training.flow import add_noise, draw_sigmas
+
+_SHIFT = 3.0
+_DROPPED = 0.12
+"""Share of windows without text, and as large a share without lyrics: guidance needs both."""
+_FULL_CAPTION = 0.35
+"""Share of windows with the caption that says everything; the others share the rest."""
+_BANDS = ((0.0, 0.5), (0.5, 0.8), (0.8, 1.01))
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """One piece as the transformer is given it.
+
+    Args:
+        captions: the full one first.
+        lyric_ids: (tokens,); [0] for an instrumental.
+    """
+
+    captions: tuple[str, ...]
+    lyric_ids: Tensor
+
+
+def teach_transformer(
+    base: AceStepBase,
+    pieces: Sequence[Piece],
+    latents: npt.NDArray[np.float16],
+    settings: StepSettings,
+    folder: Path,
+    *,
+    seed: int,
+    report: Callable[[Progress], None],
+) -> None:
+    """Teach the transformer and the text encoder in place; it goes on from `folder`'s checkpoint.
+
+    Args:
+        base: its other networks are not touched.
+        pieces: what is taught.
+        latents: of the pieces, (pieces, 8, 16, frames).
+        settings: how long.
+        folder: where checkpoint and losses are kept.
+        seed: of every draw.
+        report: told of progress.
+
+    Raises:
+        StageError: see `Loop.run`.
+    """
+    taught = [_taught(base, piece) for piece in pieces]
+    networks = {"transformer": base.transformer.train(), "text": base.text.network.train()}
+    loop = Loop("transformer", folder, networks, settings, seed=seed)
+    frames = min(round(settings.window_sec * SAMPLE_RATE / SAMPLES_PER_FRAME), latents.shape[-1])
+
+    def step(_number: int) -> Mapping[str, float]:
+        chosen = torch.randint(len(taught), (settings.batch_size,), generator=loop.draws).tolist()
+        clean = _windows(latents, chosen, frames, loop.draws)
+        sigmas = draw_sigmas(len(chosen), _SHIFT, loop.draws)
+        noise = torch.randn(clean.shape, generator=loop.draws)
+        with loop.arithmetic():
+            told = _conditioning(base, [taught[place] for place in chosen], loop.draws)
+            velocity = base.velocity(add_noise(clean, noise, sigmas), sigmas * 1000, told)
+        error = (velocity.float() - (noise - clean)).square().flatten(1).mean(1)
+        loop.optimizer.zero_grad()
+        error.mean().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(loop.parameters(), 1.0)
+        loop.optimizer.step()
+        return {"velocity": error.mean().item(), **_by_band(error.detach(), sigmas)}
+
+    loop.run(step, report)
+    base.transformer.eval()
+    base.text.network.eval()
+
+
+def _taught(base: AceStepBase, piece: Piece) -> _Taught:
+    return _Taught(captions_of(piece), torch.tensor(base.lyric_ids(lyrics_of(piece))))
+
+
+def _windows(
+    latents: npt.NDArray[np.float16], chosen: Sequence[int], frames: int, draws: torch.Generator
+) -> Tensor:
+    starts = torch.randint(latents.shape[-1] - frames + 1, (len(chosen),), generator=draws).tolist()
+    cut = [
+        latents[place, ..., start : start + frames]
+        for place, start in zip(chosen, starts, strict=True)
+    ]
+    return torch.from_numpy(np.stack(cut).astype(np.float32))
+
+
+def _conditioning(
+    base: AceStepBase, taught: Sequence[_Taught], draws: torch.Generator
+) -> Conditioning:
+    texts = [_caption(one, draws) for one in taught]
+    states, text_mask = base.text.encode_with_gradient(texts)
+    lyric_ids = pad_sequence([one.lyric_ids for one in taught], batch_first=True)
+    # An instrumental is the one token 0, masked; longer lyrics are padded with 0 behind them.
+    lengths = torch.tensor([len(one.lyric_ids) * int(one.lyric_ids.any()) for one in taught])
+    lyric_mask = (torch.arange(lyric_ids.shape[1])[None] < lengths[:, None]).long()
+    kept_text, kept_lyrics = (torch.rand(2, len(taught), generator=draws) >= _DROPPED).long()
+    return Conditioning(
+        text_states=states * kept_text[:, None, None],
+        text_mask=text_mask,
+        speaker=torch.zeros(len(taught), base.speaker_width),
+        lyric_ids=lyric_ids * kept_lyrics[:, None],
+        lyric_mask=lyric_mask * kept_lyrics[:, None],
+    )
+
+
+def _caption(one: _Taught, draws: torch.Generator) -> str:
+    share, place = torch.rand(2, generator=draws).tolist()
+    if share < _FULL_CAPTION:
+        return one.captions[0]
+    return one.captions[int(place * len(one.captions))]
+
+
+def _by_band(error: Tensor, sigmas: Tensor) -> dict[str, float]:
+    """Give the error by noise level, where the batch has any of it."""
+    found = {}
+    for low, high in _BANDS:
+        inside = (sigmas >= low) & (sigmas < high)
+        if inside.any():
+            found[f"velocity {low:g} to {min(high, 1):g}"] = error[inside].mean().item()
+    return found

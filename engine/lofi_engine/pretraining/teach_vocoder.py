@@ -1,0 +1,98 @@
+"""Teaches the vocoder: log-mel to sound.
+
+Spectra at several resolutions say whether it sounds alike; phases are its own. From a stated step
+on, discriminators judge too (Kong et al., "HiFi-GAN", 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE
+from lofi_engine.models.ace_step_v1.vocoder import Vocoder
+from lofi_engine.pretraining.discriminators import Discriminators, judge, judged, likeness
+from lofi_engine.pretraining.loop import Loop, Progress
+from lofi_engine.pretraining.settings import StepSettings
+from lofi_engine.pretraining.spectral_loss import SpectralLoss
+from lofi_engine.pretraining.tracks import HOP, TrackSet
+
+_MARGIN = 4
+"""Mel frames at both ends of a window that are heard and not judged: their neighbours are not."""
+_MEL = 2.0
+_FEATURES = 1.0
+_JUDGED = 0.3
+
+
+def teach_vocoder(
+    vocoder: Vocoder,
+    tracks: TrackSet,
+    settings: StepSettings,
+    folder: Path,
+    *,
+    seed: int,
+    report: Callable[[Progress], None],
+) -> None:
+    """Teach a vocoder in place; it goes on from `folder`'s checkpoint.
+
+    Raises:
+        StageError: see `Loop.run`.
+    """
+    frames = round(settings.window_sec * SAMPLE_RATE / HOP) + 2 * _MARGIN
+    taught = nn.ModuleDict({"backbone": vocoder.backbone, "head": vocoder.head})
+    judges = Discriminators() if settings.adversarial_from else None
+    loop = Loop(
+        "vocoder", folder, {"vocoder": taught}, settings, seed=seed,
+        helpers={"judges": judges} if judges else None,
+    )  # fmt: skip
+    spectral = SpectralLoss()
+    vocoder.train()
+
+    def step(number: int) -> Mapping[str, float]:
+        mel, sound = tracks.sound_windows(settings.batch_size, frames, _MARGIN, loop.draws)
+        with loop.arithmetic():
+            made = vocoder(mel)[:, 0].float()
+        made = made[:, HOP * _MARGIN : -HOP * _MARGIN]
+        losses: dict[str, float] = {}
+        total = _heard(vocoder, spectral, made, sound, losses)
+        if judges is not None and number >= settings.adversarial_from:
+            total = total + _judge(loop, judges, made, sound, losses)
+        loop.optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(taught.parameters(), 2.0)
+        loop.optimizer.step()
+        return losses
+
+    loop.run(step, report)
+    vocoder.eval()
+
+
+def _heard(
+    vocoder: Vocoder, spectral: SpectralLoss, made: Tensor, sound: Tensor, losses: dict[str, float]
+) -> Tensor:
+    spectra = spectral(made, sound)
+    mel = F.l1_loss(vocoder.mel_transform(made), vocoder.mel_transform(sound))
+    losses |= {"spectra": spectra.item(), "log_mel": mel.item()}
+    total: Tensor = spectra + _MEL * mel
+    return total
+
+
+def _judge(
+    loop: Loop, judges: Discriminators, made: Tensor, sound: Tensor, losses: dict[str, float]
+) -> Tensor:
+    """Teach the discriminators one step; give what they hold against the vocoder's sound."""
+    with loop.arithmetic():
+        fault = judge(judges(sound), judges(made.detach()))
+    if loop.helper_optimizer is None:
+        raise RuntimeError("discriminators without an optimizer")
+    loop.helper_optimizer.zero_grad()
+    fault.backward()  # type: ignore[no-untyped-call]
+    loop.helper_optimizer.step()
+    with loop.arithmetic():
+        true, guess = judges(sound), judges(made)
+    told, alike = judged(guess), likeness(true, guess)
+    losses |= {"judge": fault.item(), "judged": told.item(), "features": alike.item()}
+    return _JUDGED * told + _FEATURES * alike
