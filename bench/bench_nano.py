@@ -24,7 +24,7 @@ from typing import Any
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # an idle pool must not spin beside another's run
 
 from lofi_engine.events import ignore
-from lofi_engine.models.ace_step_v1.builtin import NANO
+from lofi_engine.models.ace_step_v1.builtin import NANO, NANO_FOLDER
 from lofi_engine.models.loading import load_base
 from lofi_engine.recipe.model import Base, Variant
 from lofi_engine.stages import export, quantize
@@ -152,6 +152,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="writes the figures as JSON too")
     asked = parser.parse_args()
+    if asked.base == NANO and not NANO_FOLDER.is_dir():
+        print(f"{NANO} is not shipped yet; name another base with --base FOLDER")
+        return 0
     reference = Base("ace-step-v1", asked.base, "main", None)
     with tempfile.TemporaryDirectory(prefix="bench-nano-") as place:
         bundles = make_bundles(reference, Path(place), asked.threads)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from lofi_engine.base_quality.hearing import (
-    COLOUR,
     HARMONY,
     HOME,
     Classifier,
@@ -17,6 +16,7 @@ from lofi_engine.base_quality.hearing import (
 from lofi_engine.errors import MetricError
 from lofi_engine.metrics.clips import Clip, ClipFacts
 from lofi_engine.metrics.embeddings.sound import SoundEmbedding
+from lofi_runtime.synth.score import PITCH_NAMES
 
 RATE = 48_000
 MINOR, MAJOR = (0, 3, 7), (0, 4, 7)
@@ -57,16 +57,19 @@ def test_minor_and_major_are_told_apart_in_keys_that_were_never_heard():
 
 
 def test_a_third_is_heard_above_the_tonic_that_the_prompt_names():
-    names = {57: "A", 60: "C", 64: "E", 66: "F#"}
-
-    def chords(mode, roots):
-        return [_chord(mode, root, root, f"lofi, {names[root]} minor") for root in roots]
+    def heard(mode, roots):
+        asked = [f"lofi, {PITCH_NAMES[root % 12]} minor" for root in roots]
+        chords = [
+            _chord(mode, root, root, prompt) for root, prompt in zip(roots, asked, strict=True)
+        ]
+        return hear(chords, HOME, embedding)
 
     embedding = SoundEmbedding()
-    learn = hear([*chords(MINOR, (57, 60)), *chords(MAJOR, (57, 60))], HOME, embedding)
-    classifier = Classifier(learn, ["minor", "minor", "major", "major"])
-    test = hear([*chords(MINOR, (64, 66)), *chords(MAJOR, (64, 66))], HOME, embedding)
-    assert classifier.answers(test) == ["minor", "minor", "major", "major"]
+    learn, test = range(55, 61), range(61, 65)
+    both = np.concatenate([heard(MINOR, learn), heard(MAJOR, learn)])
+    classifier = Classifier(both, ["minor"] * 6 + ["major"] * 6)
+    assert classifier.answers(heard(MINOR, test)) == ["minor"] * 4
+    assert classifier.answers(heard(MAJOR, test)) == ["major"] * 4
     with pytest.raises(MetricError, match="its prompt names no key: lofi"):
         hear([_chord(MINOR, 57, prompt="lofi")], HOME, embedding)
 
