@@ -87,7 +87,8 @@ def _begin_transformer(transformer: AceStepTransformer) -> None:
     for name, parameter in transformer.named_parameters():
         if any(f".{part}." in name for part in CrossAttention.NEVER_RUN):
             nn.init.zeros_(parameter)
-    nn.init.zeros_(transformer.final_layer.get_parameter("scale_shift_table"))
+    for name in ("scale_shift_table", "linear.weight", "linear.bias"):
+        nn.init.zeros_(transformer.final_layer.get_parameter(name))
 
 
 def _begin_numbers(text: nn.Module, tokenizer_json: str) -> None:
