@@ -119,7 +119,10 @@ def held_out(recipe: Recipe, tracks: int) -> tuple[Tracks, Path]:
 
 def trained(recipe: Recipe, seed: int) -> Path:
     """Train the recipe's adapter with a seed; give the folder of the chosen one."""
-    seeded = replace(recipe, name=f"{recipe.name[:40]}-seed-{seed}", seed=seed)
+    # Samples to listen to would take longer than the training.
+    training = replace(recipe.training, sample_every=recipe.training.steps + 1)
+    name = f"{recipe.name[:40]}-seed-{seed}"
+    seeded = replace(recipe, name=name, seed=seed, training=training)
     return run(seeded, STAGES, sink=show, choice=Choice(only=TRAINED))["select"].folder / "adapter"
 
 
