@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lofi_engine.audio.vorbis import write_vorbis
 from lofi_engine.base_quality.bench import Ask, Bench
 from lofi_engine.base_quality.material import Piece, captions_of, lyrics_of, play
 from lofi_engine.markdown import plain
@@ -23,7 +24,6 @@ GROUPS = ("CORE", "SEASON", "INST", "VOCAL")
 PAGE = "clips.md"
 _LICENSE = "CC0-1.0"
 _QUALITY = 0.5
-_BLOCK_FRAMES = 8192
 _GAP, _CAPTION = 8, 18
 _INK, _PAPER = (32, 32, 32), (255, 255, 255)
 
@@ -88,24 +88,12 @@ def _entry(name: str, ask: Ask) -> list[str]:
 
 
 def _write_sound(path: Path, samples: Samples, model: str, title: str) -> None:
-    import soundfile
-
     from lofi_runtime.audio_file import generated_tags
     from lofi_runtime.backend import SAMPLE_RATE
 
     tags = generated_tags(model=model, license=_LICENSE, title=title)
-    try:
-        with replacing(path) as aside, soundfile.SoundFile(
-            aside, "w", SAMPLE_RATE, 2,
-            format="OGG", subtype="VORBIS", compression_level=_QUALITY,
-        ) as file:  # fmt: skip
-            for tag, text in tags.items():
-                setattr(file, tag, text)
-            # libsndfile's encoder crashes on long blocks.
-            for start in range(0, samples.shape[1], _BLOCK_FRAMES):
-                file.write(samples[:, start : start + _BLOCK_FRAMES].T)
-    except soundfile.LibsndfileError as error:
-        raise OSError(f"{path.name}: {error.error_string}") from error
+    with replacing(path) as aside:
+        write_vorbis(aside, samples, SAMPLE_RATE, tags, _QUALITY)
 
 
 def _write_picture(path: Path, generated: Samples, original: Samples) -> None:

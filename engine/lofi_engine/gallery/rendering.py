@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lofi_engine.audio.vorbis import write_vorbis
 from lofi_engine.errors import StageError
 from lofi_engine.gallery.page import GENERATOR, write_page
 from lofi_runtime.atomic import replacing, write_text
 from lofi_runtime.styles.taxonomy import Style, find_style, load_styles
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 PAGE_NAME = "index.html"
 DURATION_LIMITS_SEC = (5, 600)
 LICENSE = "CC0-1.0"
-_BLOCK_FRAMES = 16_384
 _QUALITY = 0.4  # of Vorbis, 0 is the best; about 128 kbit/s for what lofi has
 
 Progress = Callable[[int, int, str], None]
@@ -111,30 +107,16 @@ def _render(folder: Path, style: Style, duration_sec: int, seed: int) -> Clip:
     samples = render(score)
     audio, picture = f"{style.id}.ogg", f"{style.id}.png"
     with replacing(folder / audio) as aside:
-        _write_vorbis(aside, samples, SAMPLE_RATE, f"{style.id} {style.name}")
+        write_vorbis(aside, samples, SAMPLE_RATE, _tags(style), _QUALITY)
     with replacing(folder / picture) as aside:
         draw_spectrogram(aside, samples, SAMPLE_RATE)
     return Clip(style, audio, picture, describe(score))
 
 
-def _write_vorbis(
-    path: Path, samples: npt.NDArray[np.float32], sample_rate: int, title: str
-) -> None:
-    import soundfile
-
+def _tags(style: Style) -> dict[str, str]:
     from lofi_runtime.audio_file import generated_tags
     from lofi_runtime.synth import ProceduralBackend
 
-    tags = generated_tags(model=ProceduralBackend.model_version, license=LICENSE, title=title)
-    try:
-        with soundfile.SoundFile(
-            path, "w", sample_rate, samples.shape[0],
-            format="OGG", subtype="VORBIS", compression_level=_QUALITY,
-        ) as file:  # fmt: skip
-            for name, text in tags.items():
-                setattr(file, name, text)
-            # libsndfile's encoder crashes on long blocks.
-            for start in range(0, samples.shape[1], _BLOCK_FRAMES):
-                file.write(samples[:, start : start + _BLOCK_FRAMES].T)
-    except soundfile.LibsndfileError as error:
-        raise OSError(f"{path.name}: {error.error_string}") from error
+    return generated_tags(
+        model=ProceduralBackend.model_version, license=LICENSE, title=f"{style.id} {style.name}"
+    )

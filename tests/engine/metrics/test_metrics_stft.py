@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from lofi_engine.metrics.stft import (
     RESOLUTIONS,
@@ -49,7 +50,6 @@ def test_frames_stand_around_multiples_of_the_hop_with_mirrored_ends():
 
 
 def test_it_agrees_with_pytorchs_transform_and_the_papers_formula():
-    torch = pytest.importorskip("torch")
     found, reference = noise(1), noise(2)
     total = 0.0
     for one in RESOLUTIONS:
