@@ -30,6 +30,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         close_place()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one process, and those that look at the one finished run."""
     for item in items:
