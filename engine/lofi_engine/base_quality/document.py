@@ -59,6 +59,8 @@ class Document:
     def go_on_with(self, folder: Path) -> None:
         """Take over what an earlier start measured of the same base with the same settings.
 
+        What was measured here stays.
+
         Raises:
             StageError: there is a file of that name which is not such a document.
         """
@@ -71,7 +73,7 @@ class Document:
                 return
             for name, one in read["figures"].items():
                 version = one.pop("version")
-                if VERSIONS.get(name) == version:
+                if VERSIONS.get(name) == version and name not in self.results:
                     self.results[name] = Result.from_json(one)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StageError(

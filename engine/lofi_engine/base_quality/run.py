@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_engine.base_quality import table
 from lofi_engine.base_quality.bench import Bench, OnProgress, ignore_progress
+from lofi_engine.base_quality.card_sections import write_section
 from lofi_engine.base_quality.document import Document
 from lofi_engine.base_quality.figures import choose, measure_figure
 from lofi_engine.base_quality.settings import QualitySettings
@@ -37,6 +38,7 @@ class QualityAsked:
         figures: names, or "" for all.
         settings: how much is measured.
         pictures: a folder for clips to hear and see; None for none.
+        card: a Markdown file that gets the table too, in a section of its own; None for none.
         device: "cpu", "cuda", or "" for an accelerator where there is one.
     """
 
@@ -46,6 +48,7 @@ class QualityAsked:
     figures: str = ""
     settings: QualitySettings = field(default_factory=QualitySettings)
     pictures: Path | None = None
+    card: Path | None = None
     device: str = ""
 
 
@@ -72,6 +75,8 @@ def measure_base(asked: QualityAsked, on_progress: OnProgress = ignore_progress)
     from lofi_engine.pretraining.settings import BaseSettings
 
     figures = choose(asked.figures)
+    if asked.card is not None and not asked.card.is_file():
+        raise StageError(f"{asked.card}: is no file", hint="--card names the README.md of a base")
     recipe = BaseSettings.read(asked.recipe or shared_folder("recipes") / SHIPPED)
     base = load(asked.base, asked.device)
     bench = Bench(base, Material(recipe, asked.settings), asked.settings, asked.out, on_progress)
@@ -83,8 +88,12 @@ def measure_base(asked: QualityAsked, on_progress: OnProgress = ignore_progress)
     for name in figures:
         if name not in document.results:
             document.results[name] = _measured(name, bench)
+            # Another process may have measured other figures meanwhile, into the same folder.
+            document.go_on_with(asked.out)
             _write(document, asked.out)
     _write(document, asked.out)
+    if asked.card is not None:
+        write_section(asked.card, "quality", table.write_section(document))
     if asked.pictures is not None:
         from lofi_engine.base_quality.pictures import draw
 

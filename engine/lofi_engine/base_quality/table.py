@@ -17,9 +17,16 @@ _NONE = "–"
 
 def write_table(document: Document) -> str:
     """Write the page: a table of every figure, with seeds and n."""
+    return f"# Quality of {plain(document.name)}\n\n" + "\n".join(_body(document, "##")) + "\n"
+
+
+def write_section(document: Document) -> str:
+    """Write the same for a card, one heading lower."""
+    return "## Quality\n\n" + "\n".join(_body(document, "###"))
+
+
+def _body(document: Document, level: str) -> list[str]:
     lines = [
-        f"# Quality of {plain(document.name)}",
-        "",
         "Measured on pieces that nothing was trained on. Intervals are 95 % intervals; "
         "clips are drawn, not windows.",
         "",
@@ -31,8 +38,8 @@ def write_table(document: Document) -> str:
     ]
     for name, title in FIGURES.items():
         if name in document.results:
-            lines += ["", f"## {title}", "", *_section(document, name)]
-    return "\n".join(lines) + "\n"
+            lines += ["", f"{level} {title}", "", *_section(document, name)]
+    return lines
 
 
 def _section(document: Document, name: str) -> list[str]:

@@ -96,6 +96,10 @@ def base_measure(
         Path | None,
         typer.Option(metavar="FOLDER", help="Also write four clips of 20 s and spectrograms."),
     ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also put the table into this card, the base's README."),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(metavar="cpu|cuda", help="An accelerator where there is one if not given."),
@@ -103,14 +107,15 @@ def base_measure(
 ) -> int:
     """Measure a base: reconstruction, distance, tempo, tags, vocals, faults. Takes hours.
 
-    Goes on where it was stopped. Sounds are kept under FOLDER/sounds, 1 MB each; remove them when
-    the figures are there. The exit code is 0 also where goals are missed.
+    Goes on where it was stopped. Two at once may measure different figures into one FOLDER. Sounds
+    are kept under FOLDER/sounds, 1 MB each; remove them when the figures are there. The exit code
+    is 0 also where goals are missed.
     """
     from lofi_engine.base_quality.run import QualityAsked, measure_base
     from lofi_engine.base_quality.settings import QualitySettings
 
     settings = QualitySettings(clips, seed, duration_sec, steps)
-    asked = QualityAsked(base, out, recipe, only, settings, pictures, device)
+    asked = QualityAsked(base, out, recipe, only, settings, pictures, card, device)
     document = measure_base(asked, _Progress())
     for name, result in document.results.items():
         for row in result.rows:

@@ -10,7 +10,7 @@ from lofi_engine.base_quality.document import FILE, Document
 from lofi_engine.base_quality.figures import FIGURES, choose
 from lofi_engine.base_quality.results import HIGHER, LOWER, Goal, Result, Row, marks_row, share_row
 from lofi_engine.base_quality.settings import QualitySettings
-from lofi_engine.base_quality.table import write_table
+from lofi_engine.base_quality.table import write_section, write_table
 from lofi_engine.errors import StageError
 
 ASKED = {"clips": 8, "seed": 0}
@@ -37,6 +37,19 @@ def test_what_was_written_is_read_back_for_the_same_base_and_settings(tmp_path):
     again = _document()
     again.go_on_with(tmp_path)
     assert again.results == written.results
+
+
+def test_what_another_process_measured_meanwhile_is_kept_beside_ones_own(tmp_path):
+    _measured().write(tmp_path)
+    mine = _document()
+    mine.results["tempo"] = Result("tempo", ASKED, (), 9.0)
+    mine.results["clean"] = Result("clean", ASKED, ())
+    mine.go_on_with(tmp_path)
+    assert mine.results["tempo"].took_sec == 9.0
+    mine.results.pop("tempo")
+    mine.go_on_with(tmp_path)
+    assert mine.results["tempo"].took_sec == 1.5
+    assert "clean" in mine.results
 
 
 def test_results_of_another_base_or_other_settings_are_not_kept(tmp_path):
@@ -69,6 +82,13 @@ def test_the_table_says_value_interval_company_goal_and_count():
     assert "| distance \\| of \\*one\\* (refused: too few windows) | – | – |  |" in page
     assert "clips 8, seed 0" in page
     assert "With tempo\\_clips 8." in page or "With tempo_clips 8." in page
+
+
+def test_a_card_gets_the_same_table_one_heading_lower():
+    section = write_section(_measured())
+    assert section.startswith("## Quality\n\nMeasured on pieces")
+    assert "\n### Tempo\n" in section
+    assert "| tempo within 5 % | 38 % |" in section
 
 
 def test_marks_that_are_all_alike_still_have_an_interval():

@@ -28,6 +28,7 @@ def test_an_unknown_figure_a_missing_recipe_and_too_few_clips_are_refused(tmp_pa
         (["--only", "tempi"], "there is no figure 'tempi'"),
         (["--recipe", tmp_path / "none.yaml"], "none.yaml: cannot be read"),
         (["--clips", 2], "clips: 2 say nothing"),
+        (["--card", tmp_path / "no.md"], "no.md: is no file"),
     ):
         done = _base("measure", "builtin:tiny", "--out", tmp_path / "out", *words)
         assert isinstance(done.exception, StageError)
