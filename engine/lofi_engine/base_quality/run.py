@@ -108,18 +108,13 @@ def load(model: str, device: str = "") -> Base:
     Raises:
         StageError: it is not there or not of its family, or there is no such device.
     """
-    import torch
-
+    from lofi_engine.devices import choose_device
     from lofi_engine.libraries import quiet_bitsandbytes
     from lofi_engine.models.registry import FAMILIES
 
     quiet_bitsandbytes()
+    wanted = choose_device(device)
     base = FAMILIES[FAMILY].load(model, revision="main", lyric_vocabulary=None, home=Path())
-    if device not in ("", "cpu", "cuda"):
-        raise StageError(f"device: '{device}' is unknown", hint='"cpu" and "cuda" are possible')
-    if device == "cuda" and not torch.cuda.is_available():
-        raise StageError("device: there is no accelerator here", hint="leave --device out")
-    wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
     base.transformer.requires_grad_(False).to(wanted)
     return base
 

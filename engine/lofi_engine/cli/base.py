@@ -30,6 +30,10 @@ app = typer.Typer(
 
 _verb = verbs_of(app)
 
+_Device = Annotated[
+    str, typer.Option(metavar="cpu|cuda", help="An accelerator where there is one if not given.")
+]
+
 
 @_verb("train", "lofi-recipe base train recipes/nano-base.yaml --only tracks --only dcae")
 def base_train(
@@ -47,6 +51,7 @@ def base_train(
             help="One of tracks, dcae, vocoder, latents, transformer, base; may be repeated.",
         ),
     ] = None,
+    device: _Device = "",
 ) -> int:
     """Make a base from nothing: synthesise tracks, teach one network after the other.
 
@@ -61,7 +66,12 @@ def base_train(
     settings = BaseSettings.read(recipe)
     folder = out or recipe.parent / "runs" / settings.name
     base = train_base(
-        settings, folder, only or (), on_work=_show_work(), on_training=_show_training
+        settings,
+        folder,
+        only or (),
+        on_work=_show_work(),
+        on_training=_show_training,
+        device=device,
     )
     sys.stdout.write(f"{base if (base / 'README.md').is_file() else folder}\n")
     return 0
@@ -100,10 +110,7 @@ def base_measure(
         Path | None,
         typer.Option(metavar="FILE", help="Also put the table into this card, the base's README."),
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(metavar="cpu|cuda", help="An accelerator where there is one if not given."),
-    ] = "",
+    device: _Device = "",
 ) -> int:
     """Measure a base: reconstruction, distance, tempo, tags, vocals, faults. Takes hours.
 

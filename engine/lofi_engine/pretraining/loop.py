@@ -59,6 +59,7 @@ class Loop:
         settings: how long and how fast.
         seed: of every draw.
         helpers: networks that are taught beside them and not shipped, with their own optimizer.
+        device: that all of them are moved to; a checkpoint made on one goes on on another.
     """
 
     def __init__(
@@ -70,14 +71,16 @@ class Loop:
         *,
         seed: int,
         helpers: Mapping[str, nn.Module] | None = None,
+        device: str = "cpu",
     ) -> None:
         self.name = name
         self.step = 0
         self.settings = settings
         self.draws = torch.Generator().manual_seed(seed)
         self._folder = folder
-        self._networks = nn.ModuleDict(networks)
-        self._helpers = nn.ModuleDict(helpers or {})
+        self.device = torch.device(device)
+        self._networks = nn.ModuleDict(networks).to(self.device)
+        self._helpers = nn.ModuleDict(helpers or {}).to(self.device)
         self.optimizer = _adam(self._networks, settings)
         self.helper_optimizer = _adam(self._helpers, settings) if helpers else None
         self._mean = {key: value.detach().clone() for key, value in self._floats()}
@@ -91,6 +94,8 @@ class Loop:
         until: int | None = None,
     ) -> None:
         """Go on from the checkpoint, or begin, and leave the mean weights in the networks.
+
+        The networks are on the CPU afterwards.
 
         Args:
             step: does one step, optimizers included; gives its losses by name.
@@ -123,6 +128,7 @@ class Loop:
             self._save()
         if self.step == self.settings.steps:
             self._networks.load_state_dict({**self._networks.state_dict(), **self._mean})
+        self._networks.to("cpu")
 
     def parameters(self) -> list[nn.Parameter]:
         """List what is optimized."""
@@ -131,7 +137,7 @@ class Loop:
     def arithmetic(self) -> torch.autocast:
         """Give the context that the networks run in."""
         is_half = self.settings.precision == "bf16"
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_half)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=is_half)
 
     def _floats(self) -> list[tuple[str, torch.Tensor]]:
         return [
@@ -173,6 +179,8 @@ class Loop:
             "draws": self.draws.get_state(),
             "random": torch.get_rng_state(),
         }
+        if self.device.type == "cuda":
+            state["cuda_random"] = torch.cuda.get_rng_state(self.device)
         with replacing(self._folder / CHECKPOINT) as aside:
             torch.save(state, aside)
 
@@ -182,7 +190,7 @@ class Loop:
             (self._folder / LOSSES).unlink(missing_ok=True)
             return
         try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             self._networks.load_state_dict(state["networks"])
             self._helpers.load_state_dict(state["helpers"])
         except (OSError, RuntimeError, KeyError, EOFError, ValueError, UnpicklingError) as error:
@@ -190,12 +198,14 @@ class Loop:
                 f"{path}: this checkpoint cannot be gone on from: {str(error).splitlines()[0]}",
                 hint="it is damaged or of other shapes; remove it to begin this network again",
             ) from error
-        self._mean = state["mean"]
+        self._mean = {key: value.to(self.device) for key, value in state["mean"].items()}
         self.optimizer.load_state_dict(state["optimizer"])
         if self.helper_optimizer is not None:
             self.helper_optimizer.load_state_dict(state["helper_optimizer"])
         self.draws.set_state(state["draws"])
         torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and "cuda_random" in state:
+            torch.cuda.set_rng_state(state["cuda_random"], self.device)
         self.step = state["step"]
         _cut_losses(self._folder / LOSSES, self.step)
 

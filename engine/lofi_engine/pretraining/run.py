@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lofi_engine.devices import choose_device
 from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_value
 from lofi_engine.pretraining.pieces import Piece, draw_pieces
@@ -41,6 +42,7 @@ def train_base(
     on_work: OnWork = lambda *_: None,
     on_training: Callable[[Progress], None] = lambda _: None,
     processes: int = 0,
+    device: str = "",
 ) -> Path:
     """Make a base, or some steps of it.
 
@@ -51,6 +53,7 @@ def train_base(
         on_work: told of tracks and latents.
         on_training: told of networks.
         processes: that synthesise side by side; 0 takes one for each core.
+        device: that networks are taught on, see `choose_device`.
 
     Returns:
         The base's folder; it is there when the last step was done.
@@ -59,7 +62,8 @@ def train_base(
         StageError: no such step, an earlier one is missing, or `folder` holds another recipe's.
     """
     asked = _chosen(only)
-    made = _Making(settings, folder, on_work, on_training, processes or os.cpu_count() or 1)
+    workers = processes or os.cpu_count() or 1
+    made = _Making(settings, folder, on_work, on_training, workers, choose_device(device))
     for step in asked:
         for needed in _NEEDS[step]:
             if needed not in asked and not made.is_done(needed):
@@ -88,12 +92,14 @@ class _Making:
         on_work: OnWork,
         on_training: Callable[[Progress], None],
         processes: int,
+        device: str,
     ) -> None:
         self._settings = settings
         self._folder = folder
         self._on_work = on_work
         self._on_training = on_training
         self._processes = processes
+        self._device = device
         self._pieces = draw_pieces(settings.tracks, settings.seed)
         self._taught = tuple(piece for piece in self._pieces if not piece.held_out)
 
@@ -153,6 +159,7 @@ class _Making:
             self._tracks(self._taught),
             self._folder / "latents",
             lambda done, total: self._on_work("latents", done, total),
+            self._device,
         )
 
     def _make_transformer(self) -> None:
@@ -189,6 +196,7 @@ class _Making:
         base = base or build_networks(self._settings)
         settings, folder = getattr(self._settings, name), self._folder / name
         told: dict[str, Any] = {"seed": self._settings.seed, "report": self._on_training}
+        told["device"] = self._device
         if name == "dcae":
             teach_dcae(
                 base.dcae, self._tracks(self._taught, settings.tracks), settings, folder, **told

@@ -34,6 +34,7 @@ def teach_dcae(
     *,
     seed: int,
     report: Callable[[Progress], None],
+    device: str = "cpu",
 ) -> None:
     """Teach a DCAE in place; it goes on from `folder`'s checkpoint.
 
@@ -42,10 +43,10 @@ def teach_dcae(
     """
     frames = window_frames(settings)
     dcae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loop = Loop("dcae", folder, {"dcae": dcae}, settings, seed=seed)
+    loop = Loop("dcae", folder, {"dcae": dcae}, settings, seed=seed, device=device)
 
     def step(_number: int) -> Mapping[str, float]:
-        mel = tracks.mel_windows(settings.batch_size, frames, loop.draws)
+        mel = tracks.mel_windows(settings.batch_size, frames, loop.draws).to(loop.device)
         with loop.arithmetic():
             total, losses = _loss(dcae, mel)
         loop.optimizer.zero_grad()

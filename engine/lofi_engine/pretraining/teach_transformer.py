@@ -55,6 +55,7 @@ def teach_transformer(
     *,
     seed: int,
     report: Callable[[Progress], None],
+    device: str = "cpu",
 ) -> None:
     """Teach the transformer and the text encoder in place; it goes on from `folder`'s checkpoint.
 
@@ -66,22 +67,24 @@ def teach_transformer(
         folder: where checkpoint and losses are kept.
         seed: of every draw.
         report: told of progress.
+        device: that it is taught on.
 
     Raises:
         StageError: see `Loop.run`.
     """
     taught = [_taught(base, piece) for piece in pieces]
     networks = {"transformer": base.transformer.train(), "text": base.text.network.train()}
-    loop = Loop("transformer", folder, networks, settings, seed=seed)
+    loop = Loop("transformer", folder, networks, settings, seed=seed, device=device)
     frames = min(round(settings.window_sec * SAMPLE_RATE / SAMPLES_PER_FRAME), latents.shape[-1])
 
     def step(_number: int) -> Mapping[str, float]:
         chosen = torch.randint(len(taught), (settings.batch_size,), generator=loop.draws).tolist()
-        clean = _windows(latents, chosen, frames, loop.draws)
-        sigmas = draw_sigmas(len(chosen), _SHIFT, loop.draws)
-        noise = torch.randn(clean.shape, generator=loop.draws)
+        windows = _windows(latents, chosen, frames, loop.draws)
+        levels = draw_sigmas(len(chosen), _SHIFT, loop.draws)
+        drawn = torch.randn(windows.shape, generator=loop.draws)
+        clean, sigmas, noise = (one.to(loop.device) for one in (windows, levels, drawn))
         with loop.arithmetic():
-            told = _conditioning(base, [taught[place] for place in chosen], loop.draws)
+            told = _conditioning(base, [taught[place] for place in chosen], loop)
             velocity = base.velocity(add_noise(clean, noise, sigmas), sigmas * 1000, told)
         error = (velocity.float() - (noise - clean)).square().flatten(1).mean(1)
         loop.optimizer.zero_grad()
@@ -110,20 +113,20 @@ def _windows(
     return torch.from_numpy(np.stack(cut).astype(np.float32))
 
 
-def _conditioning(
-    base: AceStepBase, taught: Sequence[_Taught], draws: torch.Generator
-) -> Conditioning:
-    texts = [_caption(one, draws) for one in taught]
+def _conditioning(base: AceStepBase, taught: Sequence[_Taught], loop: Loop) -> Conditioning:
+    texts = [_caption(one, loop.draws) for one in taught]
     states, text_mask = base.text.encode_with_gradient(texts)
     lyric_ids = pad_sequence([one.lyric_ids for one in taught], batch_first=True)
     # An instrumental is the one token 0, masked; longer lyrics are padded with 0 behind them.
     lengths = torch.tensor([len(one.lyric_ids) * int(one.lyric_ids.any()) for one in taught])
     lyric_mask = (torch.arange(lyric_ids.shape[1])[None] < lengths[:, None]).long()
-    kept_text, kept_lyrics = (torch.rand(2, len(taught), generator=draws) >= _DROPPED).long()
+    kept = (torch.rand(2, len(taught), generator=loop.draws) >= _DROPPED).long()
+    kept_text, kept_lyrics = kept.to(loop.device)
+    lyric_ids, lyric_mask = lyric_ids.to(loop.device), lyric_mask.to(loop.device)
     return Conditioning(
         text_states=states * kept_text[:, None, None],
         text_mask=text_mask,
-        speaker=torch.zeros(len(taught), base.speaker_width),
+        speaker=torch.zeros(len(taught), base.speaker_width, device=loop.device),
         lyric_ids=lyric_ids * kept_lyrics[:, None],
         lyric_mask=lyric_mask * kept_lyrics[:, None],
     )

@@ -35,6 +35,7 @@ def teach_vocoder(
     *,
     seed: int,
     report: Callable[[Progress], None],
+    device: str = "cpu",
 ) -> None:
     """Teach a vocoder in place; it goes on from `folder`'s checkpoint.
 
@@ -46,13 +47,14 @@ def teach_vocoder(
     judges = Discriminators() if settings.adversarial_from else None
     loop = Loop(
         "vocoder", folder, {"vocoder": taught}, settings, seed=seed,
-        helpers={"judges": judges} if judges else None,
+        helpers={"judges": judges} if judges else None, device=device,
     )  # fmt: skip
-    spectral = SpectralLoss()
-    vocoder.train()
+    spectral = SpectralLoss().to(loop.device)
+    vocoder.train().to(loop.device)
 
     def step(number: int) -> Mapping[str, float]:
-        mel, sound = tracks.sound_windows(settings.batch_size, frames, _MARGIN, loop.draws)
+        windows = tracks.sound_windows(settings.batch_size, frames, _MARGIN, loop.draws)
+        mel, sound = (one.to(loop.device) for one in windows)
         with loop.arithmetic():
             made = vocoder(mel)[:, 0].float()
         made = made[:, HOP * _MARGIN : -HOP * _MARGIN]
@@ -67,7 +69,7 @@ def teach_vocoder(
         return losses
 
     loop.run(step, report)
-    vocoder.eval()
+    vocoder.eval().to("cpu")
 
 
 def _heard(

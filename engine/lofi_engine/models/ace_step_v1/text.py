@@ -47,7 +47,8 @@ class TextEncoder:
 
     def encode_with_gradient(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Give what `encode` gives, for who teaches the network."""
-        ids, mask = (torch.from_numpy(part) for part in self._tokenizer.encode(prompts))
+        device = next(self.network.parameters()).device
+        ids, mask = (torch.from_numpy(part).to(device) for part in self._tokenizer.encode(prompts))
         states: Tensor = self.network(input_ids=ids, attention_mask=mask).last_hidden_state
         return states, mask
 
