@@ -46,6 +46,8 @@ class StepSettings:
         warmup_steps: until the learning rate is reached.
         weight_decay: of AdamW.
         ema: what the running mean of the weights keeps at each step; the mean is what is shipped.
+        robust_from: from this step on the DCAE's latents are decoded with much noise on them, so
+            that it forgives what a small transformer gets wrong; 0 never.
         adversarial_from: from this step on discriminators judge the vocoder too; 0 never.
         precision: of the arithmetic, "fp32" or "bf16"; weights stay in float32.
     """
@@ -58,6 +60,7 @@ class StepSettings:
     warmup_steps: int = 100
     weight_decay: float = 0.0
     ema: float = 0.999
+    robust_from: int = 0
     adversarial_from: int = 0
     precision: str = "fp32"
 

@@ -19,9 +19,11 @@ from lofi_engine.pretraining.loop import Loop, Progress
 from lofi_engine.pretraining.settings import StepSettings
 from lofi_engine.pretraining.tracks import FRAMES_PER_LATENT, HOP, TrackSet
 
-_NOISE = 0.08
-"""Deviation of the noise that latents are decoded with; theirs is about 1."""
-_PULL = 0.02
+_NOISE, _ROBUST_NOISE = 0.08, 0.4
+"""Deviation of the noise that latents are decoded with, theirs is about 1: first so little that
+detail is learned, then so much that what a transformer is likely to get wrong is not heard."""
+_PULL, _ROBUST_PULL = 0.02, 0.1
+"""Weight of the pull; latents would grow to drown the noise."""
 _EDGES = 0.5
 """Weight of the error of differences between neighbours, in time and in frequency."""
 
@@ -45,10 +47,11 @@ def teach_dcae(
     dcae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop = Loop("dcae", folder, {"dcae": dcae}, settings, seed=seed, device=device)
 
-    def step(_number: int) -> Mapping[str, float]:
+    def step(number: int) -> Mapping[str, float]:
+        is_robust = 0 < settings.robust_from <= number
         mel = tracks.mel_windows(settings.batch_size, frames, loop.draws).to(loop.device)
         with loop.arithmetic():
-            total, losses = _loss(dcae, mel)
+            total, losses = _loss(dcae, mel, is_robust)
         loop.optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(dcae.parameters(), 1.0)
@@ -65,9 +68,9 @@ def window_frames(settings: StepSettings) -> int:
     return max(1, latents) * FRAMES_PER_LATENT
 
 
-def _loss(dcae: nn.Module, mel: Tensor) -> tuple[Tensor, dict[str, float]]:
+def _loss(dcae: nn.Module, mel: Tensor, is_robust: bool) -> tuple[Tensor, dict[str, float]]:
     latents = encode_mel(dcae.get_submodule("encoder"), mel)
-    noisy = latents + _NOISE * torch.randn_like(latents)
+    noisy = latents + (_ROBUST_NOISE if is_robust else _NOISE) * torch.randn_like(latents)
     decoded = decode_latents(dcae.get_submodule("decoder"), noisy)
     decoded = decoded.float()
     error = F.l1_loss(decoded, mel)
@@ -75,5 +78,5 @@ def _loss(dcae: nn.Module, mel: Tensor) -> tuple[Tensor, dict[str, float]]:
     latents = latents.float()
     mean, variance = latents.mean(dim=(0, 3)), latents.var(dim=(0, 3))
     pull = mean.square().mean() + (variance.clamp(min=1e-4).log()).square().mean()
-    total = error + _EDGES * edges + _PULL * pull
+    total = error + _EDGES * edges + (_ROBUST_PULL if is_robust else _PULL) * pull
     return total, {"log_mel": error.item(), "pull": pull.item()}

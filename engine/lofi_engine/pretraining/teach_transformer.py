@@ -21,9 +21,10 @@ from lofi_engine.models.ace_step_v1.base import AceStepBase
 from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE, SAMPLES_PER_FRAME
 from lofi_engine.models.family import Conditioning
 from lofi_engine.pretraining.loop import Loop, Progress
-from lofi_engine.pretraining.pieces import Piece, captions_of, lyrics_of
+from lofi_engine.pretraining.pieces import Piece, captions_of, lyrics_of, score_of
 from lofi_engine.pretraining.settings import StepSettings
 from lofi_engine.training.flow import add_noise, draw_sigmas
+from lofi_runtime.synth.score import BEATS_PER_BAR
 
 _SHIFT = 3.0
 _DROPPED = 0.12
@@ -40,10 +41,12 @@ class _Taught:
     Args:
         captions: the full one first.
         lyric_ids: (tokens,); [0] for an instrumental.
+        bar_frames: latent frames of a bar, no whole number.
     """
 
     captions: tuple[str, ...]
     lyric_ids: Tensor
+    bar_frames: float
 
 
 def teach_transformer(
@@ -79,7 +82,7 @@ def teach_transformer(
 
     def step(_number: int) -> Mapping[str, float]:
         chosen = torch.randint(len(taught), (settings.batch_size,), generator=loop.draws).tolist()
-        windows = _windows(latents, chosen, frames, loop.draws)
+        windows = _windows(latents, taught, chosen, frames, loop.draws)
         levels = draw_sigmas(len(chosen), _SHIFT, loop.draws)
         drawn = torch.randn(windows.shape, generator=loop.draws)
         clean, sigmas, noise = (one.to(loop.device) for one in (windows, levels, drawn))
@@ -99,17 +102,28 @@ def teach_transformer(
 
 
 def _taught(base: AceStepBase, piece: Piece) -> _Taught:
-    return _Taught(captions_of(piece), torch.tensor(base.lyric_ids(lyrics_of(piece))))
+    bar_sec = 60.0 * BEATS_PER_BAR / score_of(piece).tempo_bpm
+    return _Taught(
+        captions_of(piece),
+        torch.tensor(base.lyric_ids(lyrics_of(piece))),
+        bar_sec * SAMPLE_RATE / SAMPLES_PER_FRAME,
+    )
 
 
 def _windows(
-    latents: npt.NDArray[np.float16], chosen: Sequence[int], frames: int, draws: torch.Generator
+    latents: npt.NDArray[np.float16],
+    taught: Sequence[_Taught],
+    chosen: Sequence[int],
+    frames: int,
+    draws: torch.Generator,
 ) -> Tensor:
-    starts = torch.randint(latents.shape[-1] - frames + 1, (len(chosen),), generator=draws).tolist()
-    cut = [
-        latents[place, ..., start : start + frames]
-        for place, start in zip(chosen, starts, strict=True)
-    ]
+    """Cut windows that begin with a bar, as tracks do: where beats fall follows from the tempo."""
+    room = latents.shape[-1] - frames
+    cut = []
+    for place, share in zip(chosen, torch.rand(len(chosen), generator=draws).tolist(), strict=True):
+        bars = int(share * (room // taught[place].bar_frames + 1))
+        start = round(bars * taught[place].bar_frames)
+        cut.append(latents[place, ..., start : start + frames])
     return torch.from_numpy(np.stack(cut).astype(np.float32))
 
 
