@@ -11,8 +11,9 @@ version: 1
 name: small
 seed: 3
 tracks: {per_style: 0, per_plain: 1, held_out_per_style: 0, held_out_per_plain: 1, duration_sec: 5}
-dcae: {steps: 4, batch_size: 2, window_sec: 0.4, learning_rate: 1.0e-3, warmup_steps: 2, robust_from: 2}
+dcae: {steps: 4, batch_size: 2, window_sec: 0.4, learning_rate: 1.0e-3, robust_from: 2}
 vocoder: {steps: 4, batch_size: 1, window_sec: 0.1, learning_rate: 1.0e-3, adversarial_from: 2}
+sound: {steps: 4, batch_size: 1, window_sec: 0.2, learning_rate: 1.0e-3, adversarial_from: 2}
 transformer: {steps: 4, batch_size: 2, window_sec: 2, learning_rate: 1.0e-3}
 networks:
   music_dcae_f8c8:

@@ -48,7 +48,7 @@ def base_train(
         list[str] | None,
         typer.Option(
             metavar="STEP",
-            help="One of tracks, dcae, vocoder, latents, transformer, base; may be repeated.",
+            help="tracks, dcae, vocoder, latents, sound, transformer or base; may be repeated.",
         ),
     ] = None,
     device: _Device = "",

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
+RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
+"""FFT size and hop, in samples."""
 _CHANNELS = (16, 24, 32, 32)
 
 Judgement = list[list[Tensor]]
@@ -51,9 +52,9 @@ class _SpectrumJudge(nn.Module):
 class Discriminators(nn.Module):
     """One judge for each resolution."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolutions: Sequence[tuple[int, int]] = RESOLUTIONS) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(_SpectrumJudge(size, hop) for size, hop in _RESOLUTIONS)
+        self.judges = nn.ModuleList(_SpectrumJudge(size, hop) for size, hop in resolutions)
 
     def forward(self, sound: Tensor) -> Judgement:
         """Judge (batch, samples)."""

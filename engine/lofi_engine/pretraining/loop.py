@@ -130,6 +130,14 @@ class Loop:
             self._networks.load_state_dict({**self._networks.state_dict(), **self._mean})
         self._networks.to("cpu")
 
+    def step_helpers(self, fault: torch.Tensor) -> None:
+        """Take one optimizer step of the helpers against a loss of theirs."""
+        if self.helper_optimizer is None:
+            raise RuntimeError("there are no helpers to teach")
+        self.helper_optimizer.zero_grad()
+        fault.backward()  # type: ignore[no-untyped-call]
+        self.helper_optimizer.step()
+
     def parameters(self) -> list[nn.Parameter]:
         """List what is optimized."""
         return [one for one in self._networks.parameters() if one.requires_grad]

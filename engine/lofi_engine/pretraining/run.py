@@ -12,22 +12,25 @@ from lofi_engine.devices import choose_device
 from lofi_engine.errors import StageError
 from lofi_engine.hashing import hash_value
 from lofi_engine.pretraining.pieces import Piece, draw_pieces
-from lofi_engine.pretraining.settings import BaseSettings
+from lofi_engine.pretraining.settings import BaseSettings, StepSettings
 from lofi_runtime.atomic import read_json, write_json
 
 if TYPE_CHECKING:
     from lofi_engine.pretraining.loop import Progress
 
-STEPS = ("tracks", "dcae", "vocoder", "latents", "transformer", "base")
+STEPS = ("tracks", "dcae", "vocoder", "latents", "sound", "transformer", "base")
 """In order; each needs those before it, but vocoder and DCAE need only the tracks."""
 _NEEDS = {
     "tracks": (),
     "dcae": ("tracks",),
     "vocoder": ("tracks",),
     "latents": ("tracks", "dcae"),
+    "sound": ("tracks", "dcae", "vocoder", "latents"),
     "transformer": ("tracks", "dcae", "latents"),
-    "base": ("dcae", "vocoder", "transformer"),
+    "base": ("dcae", "vocoder", "sound", "transformer"),
 }
+NETWORKS = ("dcae", "vocoder", "sound", "transformer")
+"""Those of them that teach."""
 _MADE_OF = "made-of.json"
 
 OnWork = Callable[[str, int, int], None]
@@ -131,7 +134,7 @@ class _Making:
         if step != "tracks":
             parts.append({name: dict(values) for name, values in settings.networks.items()})
         for name in (step, *_NEEDS[step]):
-            if name in ("dcae", "vocoder", "transformer"):
+            if name in NETWORKS:
                 parts.append(asdict(getattr(settings, name)))
         return {"settings": hash_value(parts)[:16]}
 
@@ -162,13 +165,16 @@ class _Making:
             self._device,
         )
 
+    def _make_sound(self) -> None:
+        self._teach("sound", self._taught_base("dcae", "vocoder"))
+
     def _make_transformer(self) -> None:
         self._teach("transformer")
 
     def _make_base(self) -> None:
         from lofi_engine.pretraining.packing import pack
 
-        base = self._taught_base("dcae", "vocoder", "transformer")
+        base = self._taught_base(*NETWORKS)
         size_bytes = pack(base, self._folder / "base", self._settings.name)
         self._on_work("base", size_bytes, size_bytes)
 
@@ -190,6 +196,7 @@ class _Making:
         """Teach a network, or read it where it is finished."""
         from lofi_engine.pretraining.networks import build_networks
         from lofi_engine.pretraining.teach_dcae import teach_dcae
+        from lofi_engine.pretraining.teach_sound import teach_sound
         from lofi_engine.pretraining.teach_transformer import teach_transformer
         from lofi_engine.pretraining.teach_vocoder import teach_vocoder
 
@@ -198,17 +205,21 @@ class _Making:
         told: dict[str, Any] = {"seed": self._settings.seed, "report": self._on_training}
         told["device"] = self._device
         if name == "dcae":
-            teach_dcae(
-                base.dcae, self._tracks(self._taught, settings.tracks), settings, folder, **told
-            )
+            teach_dcae(base.dcae, self._some_tracks(settings), settings, folder, **told)
         elif name == "vocoder":
-            teach_vocoder(
-                base.vocoder, self._tracks(self._taught, settings.tracks), settings, folder, **told
-            )
+            teach_vocoder(base.vocoder, self._some_tracks(settings), settings, folder, **told)
+        elif name == "sound":
+            tracks = self._some_tracks(settings)
+            teach_sound(base.dcae, base.vocoder, tracks, self._latents(), settings, folder, **told)
         else:
-            import numpy as np
+            teach_transformer(base, self._taught, self._latents(), settings, folder, **told)
 
-            from lofi_engine.pretraining.latents import FILE
+    def _some_tracks(self, settings: StepSettings) -> Any:
+        return self._tracks(self._taught, settings.tracks)
 
-            latents = np.load(self._folder / "latents" / FILE)
-            teach_transformer(base, self._taught, latents, settings, folder, **told)
+    def _latents(self) -> Any:
+        import numpy as np
+
+        from lofi_engine.pretraining.latents import FILE
+
+        return np.load(self._folder / "latents" / FILE)

@@ -48,7 +48,7 @@ class StepSettings:
         ema: what the running mean of the weights keeps at each step; the mean is what is shipped.
         robust_from: from this step on the DCAE's latents are decoded with much noise on them, so
             that it forgives what a small transformer gets wrong; 0 never.
-        adversarial_from: from this step on discriminators judge the vocoder too; 0 never.
+        adversarial_from: from this step on discriminators judge the sound too; 0 never.
         precision: of the arithmetic, "fp32" or "bf16"; weights stay in float32.
     """
 
@@ -76,6 +76,7 @@ class BaseSettings:
         networks: their configurations by the published layout's folder names.
         dcae: how the autoencoder is taught.
         vocoder: how the vocoder is taught.
+        sound: how the DCAE's decoder and the vocoder are taught together.
         transformer: how the transformer is taught, text and lyric encoders with it.
     """
 
@@ -85,6 +86,7 @@ class BaseSettings:
     networks: Mapping[str, Mapping[str, Any]]
     dcae: StepSettings
     vocoder: StepSettings
+    sound: StepSettings
     transformer: StepSettings
 
     @classmethod
@@ -98,7 +100,7 @@ class BaseSettings:
         read = _read_yaml(path)
         _check(path, read)
         kinds = {"tracks": TrackSettings, "dcae": StepSettings}
-        kinds |= {"vocoder": StepSettings, "transformer": StepSettings}
+        kinds |= dict.fromkeys(("vocoder", "sound", "transformer"), StepSettings)
         parts: dict[str, Any] = {key: kind(**read[key]) for key, kind in kinds.items()}
         return cls(name=read["name"], seed=read["seed"], networks=read["networks"], **parts)
 

@@ -6,6 +6,8 @@ log-magnitudes, averaged over resolutions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,15 +20,16 @@ _FLOOR = 1e-4
 class SpectralLoss(nn.Module):
     """Compares (batch, samples) at every resolution."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolutions: Sequence[tuple[int, int]] = RESOLUTIONS) -> None:
         super().__init__()
-        for size, _ in RESOLUTIONS:
+        self.resolutions = tuple(resolutions)
+        for size, _ in self.resolutions:
             self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
 
     def forward(self, made: Tensor, true: Tensor) -> Tensor:
         """Give one number; 0 for equal sounds."""
         losses = []
-        for size, hop in RESOLUTIONS:
+        for size, hop in self.resolutions:
             window = self.get_buffer(f"window_{size}")
             guess, target = (_magnitude(one, size, hop, window) for one in (made, true))
             convergence = torch.linalg.vector_norm(target - guess) / (

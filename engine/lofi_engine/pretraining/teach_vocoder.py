@@ -88,11 +88,7 @@ def _judge(
     """Teach the discriminators one step; give what they hold against the vocoder's sound."""
     with loop.arithmetic():
         fault = judge(judges(sound), judges(made.detach()))
-    if loop.helper_optimizer is None:
-        raise RuntimeError("discriminators without an optimizer")
-    loop.helper_optimizer.zero_grad()
-    fault.backward()  # type: ignore[no-untyped-call]
-    loop.helper_optimizer.step()
+    loop.step_helpers(fault)
     with loop.arithmetic():
         true, guess = judges(sound), judges(made)
     told, alike = judged(guess), likeness(true, guess)

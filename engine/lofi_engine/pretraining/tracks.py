@@ -103,6 +103,11 @@ class TrackSet:
         mapped: npt.NDArray[np.int16] = np.load(_sound(self._folder, piece), mmap_mode="r")
         return mapped
 
+    def sound_window(self, piece: Piece, first: int, samples: int) -> npt.NDArray[np.float32]:
+        """Read a stretch of a piece (2, samples), full scale 1."""
+        stretch = self.sound(piece)[:, first : first + samples]
+        return np.asarray(stretch, np.float32) / np.float32(_FULL_SCALE)
+
     def mel_windows(self, count: int, frames: int, draws: torch.Generator) -> torch.Tensor:
         """Draw windows of log-mel (count, 2, 128, frames), each beginning at a latent frame."""
         import torch

@@ -66,12 +66,28 @@ def test_losses_are_written_for_every_network(made):
     for name, losses in {
         "dcae": {"step", "log_mel", "pull"},
         "vocoder": {"step", "spectra", "log_mel", "judge", "judged", "features"},
+        "sound": {"step", "spectra", "log_mel", "decoded", "judge", "judged", "features"},
     }.items():
         rows = _rows(made, name)
         assert rows[-1].keys() == losses
         assert rows[-1]["step"] == 4
     rows = _rows(made, "transformer")
     assert rows[-1].keys() >= {"step", "velocity"}
+
+
+def test_decoder_and_vocoder_go_on_together_and_the_encoder_stays(made):
+    def mean(network):
+        return torch.load(made / f"run/{network}/checkpoint.pt", weights_only=True)["mean"]
+
+    dcae, vocoder, sound = (mean(name) for name in ("dcae", "vocoder", "sound"))
+    assert {name.partition(".")[0] for name in sound} == {"decoder", "vocoder"}
+    assert any(not torch.equal(sound[name], vocoder[name]) for name in vocoder)
+    shipped = FAMILIES["ace-step-v1"].load(
+        "run/base", revision="main", lyric_vocabulary=None, home=made
+    )
+    for name, value in shipped.dcae.state_dict().items():
+        before = dcae[f"dcae.{name}"] if name.startswith("encoder.") else sound[name]
+        assert torch.equal(value.half(), before.half()), name
 
 
 def test_a_finished_base_is_not_made_again(made, tmp_path):
