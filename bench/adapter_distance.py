@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from lofi_engine.base_quality.card_sections import write_section
 from lofi_engine.data.descriptions import read_descriptions
 from lofi_engine.data.rows import accepted_rows
 from lofi_engine.events import Event
@@ -186,6 +187,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=27)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", type=Path, help="keeps what was made, to go on with")
+    parser.add_argument("--card", type=Path, help="puts the table into this card too")
     parser.add_argument("--out", type=Path, help="writes the figures as JSON too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="adapter-distance-") as temporary:
@@ -201,6 +203,8 @@ def main() -> int:
         found = with_adapters(recipe, adapters, wanted, reference, work)
     report(recipe, found, wanted, asked.held_out)
     falls = [fall(one) for one in found.values()]
+    if asked.card:
+        write_section(asked.card, "adapter", card_section(recipe, found, wanted, asked.held_out))
     if asked.out:
         content = {
             "recipe": recipe.name,
@@ -240,6 +244,33 @@ def report(recipe: Recipe, found: dict[int, Difference], asked: Asked, tracks: i
         )
     falls = [fall(each) for each in found.values()]
     print(f"mean fall {statistics.mean(falls):.1%}; {LEAST_FALL:.0%} are wanted")
+
+
+def card_section(recipe: Recipe, found: dict[int, Difference], asked: Asked, tracks: int) -> str:
+    """Write the table for a card."""
+    one = next(iter(found.values()))
+    falls = [fall(each) for each in found.values()]
+    reached = "reached" if statistics.mean(falls) >= LEAST_FALL else "missed"
+    lines = [
+        "## What an adapter moves",
+        "",
+        f"`recipes/{recipe.path.name}` teaches an adapter a family of styles. Fréchet distance in "
+        f"{one.first.embedding} from {len(asked.clips)} generated clips of {asked.duration_sec} s "
+        f"({asked.steps} steps, {one.first.n} windows) to {tracks} tracks of those styles that "
+        f"nothing was trained on. It falls by {statistics.mean(falls):.0%} on average; "
+        f"{LEAST_FALL:.0%} are wanted: {reached}. Made by `python bench/adapter_distance.py "
+        f"recipes/{recipe.path.name}`.",
+        "",
+        "| seed | base | adapter | falls by | difference, 95 % |",
+        "|---|---|---|---|---|",
+    ]
+    for seed, each in found.items():
+        low, high = each.interval.low, each.interval.high
+        lines.append(
+            f"| {seed} | {each.second.value:.3f} | {each.first.value:.3f} | {fall(each):.1%} "
+            f"| {each.value:+.3f} ({low:+.3f} to {high:+.3f}) |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
