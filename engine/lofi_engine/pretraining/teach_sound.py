@@ -21,6 +21,7 @@ from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE, SAMPLES_PER_FRAME, 
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 from lofi_engine.pretraining.discriminators import RESOLUTIONS as SEEN
 from lofi_engine.pretraining.discriminators import Discriminators, judge, judged, likeness
+from lofi_engine.pretraining.frame_lock import frame_lock
 from lofi_engine.pretraining.loop import Loop, Progress
 from lofi_engine.pretraining.settings import StepSettings
 from lofi_engine.pretraining.spectral_loss import RESOLUTIONS, SpectralLoss
@@ -34,7 +35,7 @@ _NOISE = 0.2
 _BORDER, _MARGIN = 2, 4
 """Latent frames at both ends that are decoded and not vocoded; mel frames that are vocoded and not
 judged: their neighbours are not there."""
-_MEL, _DECODED, _FEATURES, _JUDGED = 2.0, 0.5, 2.0, 0.6
+_MEL, _DECODED, _LOCK, _FEATURES, _JUDGED = 2.0, 0.5, 0.3, 2.0, 0.6
 
 
 def teach_sound(
@@ -138,14 +139,16 @@ def _heard(
     sound: Tensor,
     losses: dict[str, float],
 ) -> Tensor:
-    """Compare left, right, middle and side, and both log-mels."""
+    """Compare left, right, middle and side, and both log-mels; and look for the frames' buzz."""
     mel, samples = made
     spectra = spectral(_four(samples), _four(sound))
     true_mel = vocoder.mel_transform(sound.flatten(0, 1))
     log_mel = F.l1_loss(vocoder.mel_transform(samples.flatten(0, 1)), true_mel)
     decoded = F.l1_loss(mel.flatten(0, 1), true_mel)
-    losses |= {"spectra": spectra.item(), "log_mel": log_mel.item(), "decoded": decoded.item()}
-    total: Tensor = spectra + _MEL * log_mel + _DECODED * decoded
+    lock = frame_lock(samples.flatten(0, 1), sound.flatten(0, 1), HOP)
+    parts = {"spectra": spectra, "log_mel": log_mel, "decoded": decoded, "lock": lock}
+    losses |= {name: part.item() for name, part in parts.items()}
+    total: Tensor = spectra + _MEL * log_mel + _DECODED * decoded + _LOCK * lock
     return total
 
 

@@ -66,7 +66,7 @@ def test_losses_are_written_for_every_network(made):
     for name, losses in {
         "dcae": {"step", "log_mel", "pull"},
         "vocoder": {"step", "spectra", "log_mel", "judge", "judged", "features"},
-        "sound": {"step", "spectra", "log_mel", "decoded", "judge", "judged", "features"},
+        "sound": {"step", "spectra", "log_mel", "decoded", "lock", "judge", "judged", "features"},
     }.items():
         rows = _rows(made, name)
         assert rows[-1].keys() == losses
