@@ -40,9 +40,10 @@ def frame_lock(made: Tensor, true: Tensor, hop: int) -> Tensor:
 
 def _loudness(sound: Tensor) -> Tensor:
     """Give the amplitude of every few samples, around its mean, (batch, samples / 16)."""
-    power = sound.unflatten(-1, (-1, _STRETCH)).square().mean(-1)
+    power = torch.unflatten(sound, -1, (-1, _STRETCH)).square().mean(-1)
     amplitude = (power + _FLOOR).sqrt()
-    return amplitude - amplitude.mean(-1, keepdim=True)
+    around: Tensor = amplitude - amplitude.mean(-1, keepdim=True)
+    return around
 
 
 def _locked(signal: Tensor, period: int, bands: int) -> Tensor:
@@ -56,4 +57,5 @@ def _locked(signal: Tensor, period: int, bands: int) -> Tensor:
     on_line, all_of_it = each[..., frames - frames // 2], each.sum(-1)
     shares = on_line.unflatten(-1, (bands, -1)).sum(-1) + _FLOOR / frames
     whole = all_of_it.unflatten(-1, (bands, -1)).sum(-1) + _FLOOR
-    return (shares / whole * frames).log()
+    times: Tensor = (shares / whole * frames).log()
+    return times
