@@ -32,6 +32,41 @@ def float_input(name, shape):
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
+def attention_nodes(index, after):
+    """Average one attention's line over the frames that count, here and in the other pieces."""
+    own = f"own_{index}"
+    return [
+        helper.make_node("Gather", ["own_frames", f"index_{index}"], [own], axis=0),
+        helper.make_node("Slice", [own, "zero", "one", "zero"], [f"start_{index}"]),
+        helper.make_node("Slice", [own, "one", "two", "zero"], [f"end_{index}"]),
+        helper.make_node(
+            "Slice",
+            [f"line_{index}", f"start_{index}", f"end_{index}", "last"],
+            [f"seen_{index}"],
+        ),
+        helper.make_node("ReduceSum", [f"seen_{index}", "last"], [f"total_{index}"], keepdims=1),
+        helper.make_node("Mul", [f"seen_{index}", "nought"], [f"none_{index}"]),
+        helper.make_node("Add", [f"none_{index}", "unit"], [f"each_{index}"]),
+        helper.make_node("ReduceSum", [f"each_{index}", "last"], [f"count_{index}"], keepdims=1),
+        helper.make_node(
+            "Concat", [f"total_{index}", f"count_{index}"], [f"inside_{index}"], axis=2
+        ),
+        helper.make_node("Gather", ["others", f"index_{index}"], [f"told_{index}"], axis=1),
+        helper.make_node("ReduceSum", [f"told_{index}", "zero"], [f"more_{index}"], keepdims=0),
+        helper.make_node("Add", [f"inside_{index}", f"more_{index}"], [f"all_{index}"]),
+        helper.make_node(
+            "Split", [f"all_{index}", "halves"], [f"top_{index}", f"bottom_{index}"], axis=2
+        ),
+        helper.make_node("Div", [f"top_{index}", f"bottom_{index}"], [f"mean_{index}"]),
+        helper.make_node("Slice", ["kept_frames", *KEPT[index], "zero"], [f"kept_{index}"]),
+        helper.make_node(
+            "Slice", [f"line_{index}", "zero", f"kept_{index}", "last"], [f"left_{index}"]
+        ),
+        helper.make_node("Add", [f"left_{index}", f"mean_{index}"], [f"plus_{index}"]),
+        helper.make_node("Tanh", [f"plus_{index}"], [after]),
+    ]
+
+
 def averaging_dcae(folder, *, left_out=()):
     """Write a DCAE whose two attentions give every kept frame the average of all they know of.
 
@@ -39,42 +74,7 @@ def averaging_dcae(folder, *, left_out=()):
     frames.
     """
     nodes = [helper.make_node("Slice", ["latents", "zeros2", "ones2", "axes2"], ["line_0"])]
-    for index, after in ((0, "line_1"), (1, "mel_line")):
-        own = f"own_{index}"
-        nodes += [
-            helper.make_node("Gather", ["own_frames", f"index_{index}"], [own], axis=0),
-            helper.make_node("Slice", [own, "zero", "one", "zero"], [f"start_{index}"]),
-            helper.make_node("Slice", [own, "one", "two", "zero"], [f"end_{index}"]),
-            helper.make_node(
-                "Slice",
-                [f"line_{index}", f"start_{index}", f"end_{index}", "last"],
-                [f"seen_{index}"],
-            ),
-            helper.make_node(
-                "ReduceSum", [f"seen_{index}", "last"], [f"total_{index}"], keepdims=1
-            ),
-            helper.make_node("Mul", [f"seen_{index}", "nought"], [f"none_{index}"]),
-            helper.make_node("Add", [f"none_{index}", "unit"], [f"each_{index}"]),
-            helper.make_node(
-                "ReduceSum", [f"each_{index}", "last"], [f"count_{index}"], keepdims=1
-            ),
-            helper.make_node(
-                "Concat", [f"total_{index}", f"count_{index}"], [f"inside_{index}"], axis=2
-            ),
-            helper.make_node("Gather", ["others", f"index_{index}"], [f"told_{index}"], axis=1),
-            helper.make_node("ReduceSum", [f"told_{index}", "zero"], [f"more_{index}"], keepdims=0),
-            helper.make_node("Add", [f"inside_{index}", f"more_{index}"], [f"all_{index}"]),
-            helper.make_node(
-                "Split", [f"all_{index}", "halves"], [f"top_{index}", f"bottom_{index}"], axis=2
-            ),
-            helper.make_node("Div", [f"top_{index}", f"bottom_{index}"], [f"mean_{index}"]),
-            helper.make_node("Slice", ["kept_frames", *KEPT[index], "zero"], [f"kept_{index}"]),
-            helper.make_node(
-                "Slice", [f"line_{index}", "zero", f"kept_{index}", "last"], [f"left_{index}"]
-            ),
-            helper.make_node("Add", [f"left_{index}", f"mean_{index}"], [f"plus_{index}"]),
-            helper.make_node("Tanh", [f"plus_{index}"], [after]),
-        ]
+    nodes += attention_nodes(0, "line_1") + attention_nodes(1, "mel_line")
     nodes.append(
         helper.make_node("Resize", ["mel_line", "", "scales"], ["mel_spectrogram"], mode="nearest")
     )

@@ -49,57 +49,64 @@ class Progress:
     steps_per_sec: float
 
 
+@dataclass(frozen=True)
+class Teaching:
+    """How a network is taught, whichever it is.
+
+    Args:
+        settings: how long and how fast.
+        folder: where its checkpoint and losses are kept; made if missing.
+        seed: of every draw.
+        report: told of progress every 25 steps.
+        device: that it is moved to; a checkpoint made on one goes on on another.
+    """
+
+    settings: StepSettings
+    folder: Path
+    seed: int
+    report: Callable[[Progress], None] = lambda _: None
+    device: str = "cpu"
+
+
 class Loop:
     """Teaches `networks` by calling a function once a step.
 
     Args:
-        name: what is taught; its folder and its lines of progress are named so.
-        folder: where its checkpoint and losses are kept; made if missing.
+        name: what is taught; its lines of progress are named so.
         networks: by name; every parameter of theirs that requires a gradient is optimized.
-        settings: how long and how fast.
-        seed: of every draw.
+        teaching: how.
         helpers: networks that are taught beside them and not shipped, with their own optimizer.
-        device: that all of them are moved to; a checkpoint made on one goes on on another.
     """
 
     def __init__(
         self,
         name: str,
-        folder: Path,
         networks: Mapping[str, nn.Module],
-        settings: StepSettings,
-        *,
-        seed: int,
+        teaching: Teaching,
         helpers: Mapping[str, nn.Module] | None = None,
-        device: str = "cpu",
     ) -> None:
         self.name = name
         self.step = 0
-        self.settings = settings
-        self.draws = torch.Generator().manual_seed(seed)
-        self._folder = folder
-        self.device = torch.device(device)
+        self.settings = teaching.settings
+        self.draws = torch.Generator().manual_seed(teaching.seed)
+        self.device = torch.device(teaching.device)
+        self._folder = teaching.folder
+        self._report = teaching.report
         self._networks = nn.ModuleDict(networks).to(self.device)
         self._helpers = nn.ModuleDict(helpers or {}).to(self.device)
-        self.optimizer = _adam(self._networks, settings)
-        self.helper_optimizer = _adam(self._helpers, settings) if helpers else None
+        self.optimizer = _adam(self._networks, self.settings)
+        self.helper_optimizer = _adam(self._helpers, self.settings) if helpers else None
         self._mean = {key: value.detach().clone() for key, value in self._floats()}
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(seed)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(teaching.seed)
 
-    def run(
-        self,
-        step: Callable[[int], Mapping[str, float]],
-        report: Callable[[Progress], None] = lambda _: None,
-        until: int | None = None,
-    ) -> None:
+    def run(self, step: Callable[[int], Mapping[str, float]], until: int | None = None) -> None:
         """Go on from the checkpoint, or begin, and leave the mean weights in the networks.
 
         The networks are on the CPU afterwards.
 
         Args:
             step: does one step, optimizers included; gives its losses by name.
-            report: called every 25 steps.
             until: stop after so many steps with a checkpoint and the last weights, as a kill would.
 
         Raises:
@@ -120,7 +127,7 @@ class Loop:
                     self.name, self.step, self.settings.steps, sums.take(self.name), speed
                 )
                 self._write(told)
-                report(told)
+                self._report(told)
             if time.monotonic() - saved > _SAVE_EVERY_SEC:
                 self._save()
                 saved = time.monotonic()
@@ -129,6 +136,13 @@ class Loop:
         if self.step == self.settings.steps:
             self._networks.load_state_dict({**self._networks.state_dict(), **self._mean})
         self._networks.to("cpu")
+
+    def take_step(self, loss: torch.Tensor, largest_norm: float) -> None:
+        """Take one optimizer step of the networks, their gradient cut to a norm."""
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.parameters(), largest_norm)
+        self.optimizer.step()
 
     def step_helpers(self, fault: torch.Tensor) -> None:
         """Take one optimizer step of the helpers against a loss of theirs."""

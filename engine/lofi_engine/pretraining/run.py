@@ -194,6 +194,7 @@ class _Making:
 
     def _teach(self, name: str, base: Any = None) -> None:
         """Teach a network, or read it where it is finished."""
+        from lofi_engine.pretraining.loop import Teaching
         from lofi_engine.pretraining.networks import build_networks
         from lofi_engine.pretraining.teach_dcae import teach_dcae
         from lofi_engine.pretraining.teach_sound import teach_sound
@@ -201,18 +202,23 @@ class _Making:
         from lofi_engine.pretraining.teach_vocoder import teach_vocoder
 
         base = base or build_networks(self._settings)
-        settings, folder = getattr(self._settings, name), self._folder / name
-        told: dict[str, Any] = {"seed": self._settings.seed, "report": self._on_training}
-        told["device"] = self._device
+        settings = getattr(self._settings, name)
+        teaching = Teaching(
+            settings,
+            self._folder / name,
+            self._settings.seed,
+            report=self._on_training,
+            device=self._device,
+        )
         if name == "dcae":
-            teach_dcae(base.dcae, self._some_tracks(settings), settings, folder, **told)
+            teach_dcae(base.dcae, self._some_tracks(settings), teaching)
         elif name == "vocoder":
-            teach_vocoder(base.vocoder, self._some_tracks(settings), settings, folder, **told)
+            teach_vocoder(base.vocoder, self._some_tracks(settings), teaching)
         elif name == "sound":
             tracks = self._some_tracks(settings)
-            teach_sound(base.dcae, base.vocoder, tracks, self._latents(), settings, folder, **told)
+            teach_sound(base.dcae, base.vocoder, tracks, self._latents(), teaching)
         else:
-            teach_transformer(base, self._taught, self._latents(), settings, folder, **told)
+            teach_transformer(base, self._taught, self._latents(), teaching)
 
     def _some_tracks(self, settings: StepSettings) -> Any:
         return self._tracks(self._taught, settings.tracks)

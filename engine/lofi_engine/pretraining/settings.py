@@ -12,6 +12,11 @@ from lofi_runtime.atomic import read_json
 from lofi_runtime.shared_data import shared_folder
 
 SCHEMA_FILE = "base.v1.schema.json"
+_WINDOWS_SEC = {"dcae": (0.0, 0.1), "vocoder": (0.05, 0.2), "sound": (0.15, 0.5)}
+"""The shortest window, half of the longest spectrum that hears it, and what a track must have
+besides: the frames around the window, and what is no whole frame."""
+_ONLY_OF = {"robust_from": ("dcae",), "adversarial_from": ("vocoder", "sound")}
+"""Keys that other networks have no use for."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class BaseSettings:
         kinds = {"tracks": TrackSettings, "dcae": StepSettings}
         kinds |= dict.fromkeys(("vocoder", "sound", "transformer"), StepSettings)
         parts: dict[str, Any] = {key: kind(**read[key]) for key, kind in kinds.items()}
+        _check_steps(path, read)
         return cls(name=read["name"], seed=read["seed"], networks=read["networks"], **parts)
 
 
@@ -118,6 +124,28 @@ def _read_yaml(path: Path) -> Any:
     if faults:
         raise StageError(f"{path}:{faults[0]}")
     return content
+
+
+def _check_steps(path: Path, read: Mapping[str, Any]) -> None:
+    """Refuse windows that no track holds or no spectrum fits, and keys without effect."""
+    for name, (shortest_sec, around_sec) in _WINDOWS_SEC.items():
+        window_sec, longest_sec = (
+            read[name]["window_sec"],
+            read["tracks"]["duration_sec"] - around_sec,
+        )
+        if not shortest_sec <= window_sec <= longest_sec:
+            raise StageError(
+                f"{path}: {name}.window_sec: {window_sec:g} is outside {shortest_sec:g} to "
+                f"{longest_sec:g}",
+                hint="a window must fit into a track: tracks.duration_sec",
+            )
+    for name in ("dcae", "vocoder", "sound", "transformer"):
+        for key, owners in _ONLY_OF.items():
+            if key in read[name] and name not in owners:
+                raise StageError(
+                    f"{path}: {name}.{key}: has no effect there",
+                    hint=f"it belongs to {' and '.join(owners)}",
+                )
 
 
 def _check(path: Path, content: Any) -> None:

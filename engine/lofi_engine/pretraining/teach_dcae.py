@@ -7,15 +7,14 @@ Diffusion", 2022, section 3.1, keep theirs from growing).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE, decode_latents, encode_mel
-from lofi_engine.pretraining.loop import Loop, Progress
+from lofi_engine.pretraining.loop import Loop, Teaching
 from lofi_engine.pretraining.settings import StepSettings
 from lofi_engine.pretraining.tracks import FRAMES_PER_LATENT, HOP, TrackSet
 
@@ -31,34 +30,27 @@ _EDGES = 0.5
 def teach_dcae(
     dcae: nn.Module,
     tracks: TrackSet,
-    settings: StepSettings,
-    folder: Path,
-    *,
-    seed: int,
-    report: Callable[[Progress], None],
-    device: str = "cpu",
+    teaching: Teaching,
 ) -> None:
-    """Teach a DCAE in place; it goes on from `folder`'s checkpoint.
+    """Teach a DCAE in place; it goes on from its checkpoint.
 
     Raises:
         StageError: see `Loop.run`.
     """
+    settings = teaching.settings
     frames = window_frames(settings)
     dcae.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loop = Loop("dcae", folder, {"dcae": dcae}, settings, seed=seed, device=device)
+    loop = Loop("dcae", {"dcae": dcae}, teaching)
 
     def step(number: int) -> Mapping[str, float]:
         is_robust = 0 < settings.robust_from <= number
         mel = tracks.mel_windows(settings.batch_size, frames, loop.draws).to(loop.device)
         with loop.arithmetic():
             total, losses = _loss(dcae, mel, is_robust)
-        loop.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(dcae.parameters(), 1.0)
-        loop.optimizer.step()
+        loop.take_step(total, 1.0)
         return losses
 
-    loop.run(step, report)
+    loop.run(step)
     dcae.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 

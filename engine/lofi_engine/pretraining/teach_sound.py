@@ -8,8 +8,7 @@ ended. The encoder stays as it is, and with it the latents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +19,10 @@ from torch import Tensor, nn
 from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE, SAMPLES_PER_FRAME, decode_latents
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
 from lofi_engine.pretraining.discriminators import RESOLUTIONS as SEEN
-from lofi_engine.pretraining.discriminators import Discriminators, judge, judged, likeness
+from lofi_engine.pretraining.discriminators import Discriminators
 from lofi_engine.pretraining.frame_lock import frame_lock
-from lofi_engine.pretraining.loop import Loop, Progress
-from lofi_engine.pretraining.settings import StepSettings
+from lofi_engine.pretraining.judging import JudgeWeights, judge_sound
+from lofi_engine.pretraining.loop import Loop, Teaching
 from lofi_engine.pretraining.spectral_loss import RESOLUTIONS, SpectralLoss
 from lofi_engine.pretraining.tracks import FRAMES_PER_LATENT, HOP, TrackSet
 
@@ -35,7 +34,8 @@ _NOISE = 0.2
 _BORDER, _MARGIN = 2, 4
 """Latent frames at both ends that are decoded and not vocoded; mel frames that are vocoded and not
 judged: their neighbours are not there."""
-_MEL, _DECODED, _LOCK, _FEATURES, _JUDGED = 2.0, 0.5, 0.3, 2.0, 0.6
+_MEL, _DECODED, _LOCK = 2.0, 0.5, 0.3
+_WEIGHTS = JudgeWeights(judged=0.6, features=2.0)
 
 
 def teach_sound(
@@ -43,12 +43,7 @@ def teach_sound(
     vocoder: Vocoder,
     tracks: TrackSet,
     latents: npt.NDArray[np.float16],
-    settings: StepSettings,
-    folder: Path,
-    *,
-    seed: int,
-    report: Callable[[Progress], None],
-    device: str = "cpu",
+    teaching: Teaching,
 ) -> None:
     """Teach a finished DCAE's decoder and a finished vocoder in place.
 
@@ -57,23 +52,18 @@ def teach_sound(
         vocoder: taught.
         tracks: what is heard.
         latents: of the pieces that `tracks` begins with, (pieces, 8, 16, frames).
-        settings: how long.
-        folder: where checkpoint and losses are kept; what is there is gone on from.
-        seed: of every draw.
-        report: told of progress.
-        device: that it is taught on.
+        teaching: how; it goes on from its checkpoint.
 
     Raises:
         StageError: see `Loop.run`.
     """
+    settings = teaching.settings
     length = max(1, round(settings.window_sec * SAMPLE_RATE / SAMPLES_PER_FRAME))
     decoder = dcae.get_submodule("decoder")
     taught = nn.ModuleDict({"backbone": vocoder.backbone, "head": vocoder.head})
     judges = Discriminators(_JUDGES) if settings.adversarial_from else None
-    loop = Loop(
-        "sound", folder, {"decoder": decoder, "vocoder": taught}, settings, seed=seed,
-        helpers={"judges": judges} if judges else None, device=device,
-    )  # fmt: skip
+    helpers = {"judges": judges} if judges else None
+    loop = Loop("sound", {"decoder": decoder, "vocoder": taught}, teaching, helpers)
     spectral = SpectralLoss(_HEARD).to(loop.device)
     vocoder.train().to(loop.device)
     decoder.train()
@@ -87,15 +77,12 @@ def teach_sound(
         losses: dict[str, float] = {}
         total = _heard(vocoder, spectral, (mel, made), sound, losses)
         if judges is not None and number >= settings.adversarial_from:
-            fault = _judge(loop, judges, made.flatten(0, 1), sound.flatten(0, 1), losses)
-            total = total + fault
-        loop.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(loop.parameters(), 2.0)
-        loop.optimizer.step()
+            channels = made.flatten(0, 1), sound.flatten(0, 1)
+            total = total + judge_sound(loop, judges, *channels, losses, _WEIGHTS)
+        loop.take_step(total, 2.0)
         return losses
 
-    loop.run(step, report)
+    loop.run(step)
     vocoder.eval().to("cpu")
     decoder.eval()
 
@@ -156,17 +143,3 @@ def _four(sound: Tensor) -> Tensor:
     """Turn (count, 2, samples) into (4 * count, samples): both channels, middle, side."""
     left, right = sound.unbind(1)
     return torch.cat([left, right, (left + right) / 2, (left - right) / 2])
-
-
-def _judge(
-    loop: Loop, judges: Discriminators, made: Tensor, sound: Tensor, losses: dict[str, float]
-) -> Tensor:
-    """Teach the discriminators one step; give what they hold against the sound."""
-    with loop.arithmetic():
-        fault = judge(judges(sound), judges(made.detach()))
-    loop.step_helpers(fault)
-    with loop.arithmetic():
-        true, guess = judges(sound), judges(made)
-    told, alike = judged(guess), likeness(true, guess)
-    losses |= {"judge": fault.item(), "judged": told.item(), "features": alike.item()}
-    return _JUDGED * told + _FEATURES * alike

@@ -7,22 +7,20 @@ lyric mask is 0, as players give it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lofi_engine.models.ace_step_v1.base import AceStepBase
 from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE, SAMPLES_PER_FRAME
 from lofi_engine.models.family import Conditioning
-from lofi_engine.pretraining.loop import Loop, Progress
+from lofi_engine.pretraining.loop import Loop, Teaching
 from lofi_engine.pretraining.pieces import Piece, captions_of, lyrics_of, score_of
-from lofi_engine.pretraining.settings import StepSettings
 from lofi_engine.training.flow import add_noise, draw_sigmas
 from lofi_runtime.synth.score import BEATS_PER_BAR
 
@@ -53,31 +51,23 @@ def teach_transformer(
     base: AceStepBase,
     pieces: Sequence[Piece],
     latents: npt.NDArray[np.float16],
-    settings: StepSettings,
-    folder: Path,
-    *,
-    seed: int,
-    report: Callable[[Progress], None],
-    device: str = "cpu",
+    teaching: Teaching,
 ) -> None:
-    """Teach the transformer and the text encoder in place; it goes on from `folder`'s checkpoint.
+    """Teach the transformer and the text encoder in place; it goes on from its checkpoint.
 
     Args:
         base: its other networks are not touched.
         pieces: what is taught.
         latents: of the pieces, (pieces, 8, 16, frames).
-        settings: how long.
-        folder: where checkpoint and losses are kept.
-        seed: of every draw.
-        report: told of progress.
-        device: that it is taught on.
+        teaching: how.
 
     Raises:
         StageError: see `Loop.run`.
     """
+    settings = teaching.settings
     taught = [_taught(base, piece) for piece in pieces]
     networks = {"transformer": base.transformer.train(), "text": base.text.network.train()}
-    loop = Loop("transformer", folder, networks, settings, seed=seed, device=device)
+    loop = Loop("transformer", networks, teaching)
     frames = min(round(settings.window_sec * SAMPLE_RATE / SAMPLES_PER_FRAME), latents.shape[-1])
 
     def step(_number: int) -> Mapping[str, float]:
@@ -90,13 +80,10 @@ def teach_transformer(
             told = _conditioning(base, [taught[place] for place in chosen], loop)
             velocity = base.velocity(add_noise(clean, noise, sigmas), sigmas * 1000, told)
         error = (velocity.float() - (noise - clean)).square().flatten(1).mean(1)
-        loop.optimizer.zero_grad()
-        error.mean().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(loop.parameters(), 1.0)
-        loop.optimizer.step()
+        loop.take_step(error.mean(), 1.0)
         return {"velocity": error.mean().item(), **_by_band(error.detach(), sigmas)}
 
-    loop.run(step, report)
+    loop.run(step)
     base.transformer.eval()
     base.text.network.eval()
 

@@ -6,49 +6,41 @@ on, discriminators judge too (Kong et al., "HiFi-GAN", 2020).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lofi_engine.models.ace_step_v1.dcae import SAMPLE_RATE
 from lofi_engine.models.ace_step_v1.vocoder import Vocoder
-from lofi_engine.pretraining.discriminators import Discriminators, judge, judged, likeness
-from lofi_engine.pretraining.loop import Loop, Progress
-from lofi_engine.pretraining.settings import StepSettings
+from lofi_engine.pretraining.discriminators import Discriminators
+from lofi_engine.pretraining.judging import JudgeWeights, judge_sound
+from lofi_engine.pretraining.loop import Loop, Teaching
 from lofi_engine.pretraining.spectral_loss import SpectralLoss
 from lofi_engine.pretraining.tracks import HOP, TrackSet
 
 _MARGIN = 4
 """Mel frames at both ends of a window that are heard and not judged: their neighbours are not."""
 _MEL = 2.0
-_FEATURES = 1.0
-_JUDGED = 0.3
+_WEIGHTS = JudgeWeights(judged=0.3, features=1.0)
 
 
 def teach_vocoder(
     vocoder: Vocoder,
     tracks: TrackSet,
-    settings: StepSettings,
-    folder: Path,
-    *,
-    seed: int,
-    report: Callable[[Progress], None],
-    device: str = "cpu",
+    teaching: Teaching,
 ) -> None:
-    """Teach a vocoder in place; it goes on from `folder`'s checkpoint.
+    """Teach a vocoder in place; it goes on from its checkpoint.
 
     Raises:
         StageError: see `Loop.run`.
     """
+    settings = teaching.settings
     frames = round(settings.window_sec * SAMPLE_RATE / HOP) + 2 * _MARGIN
     taught = nn.ModuleDict({"backbone": vocoder.backbone, "head": vocoder.head})
     judges = Discriminators() if settings.adversarial_from else None
-    loop = Loop(
-        "vocoder", folder, {"vocoder": taught}, settings, seed=seed,
-        helpers={"judges": judges} if judges else None, device=device,
-    )  # fmt: skip
+    helpers = {"judges": judges} if judges else None
+    loop = Loop("vocoder", {"vocoder": taught}, teaching, helpers)
     spectral = SpectralLoss().to(loop.device)
     vocoder.train().to(loop.device)
 
@@ -61,14 +53,11 @@ def teach_vocoder(
         losses: dict[str, float] = {}
         total = _heard(vocoder, spectral, made, sound, losses)
         if judges is not None and number >= settings.adversarial_from:
-            total = total + _judge(loop, judges, made, sound, losses)
-        loop.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(taught.parameters(), 2.0)
-        loop.optimizer.step()
+            total = total + judge_sound(loop, judges, made, sound, losses, _WEIGHTS)
+        loop.take_step(total, 2.0)
         return losses
 
-    loop.run(step, report)
+    loop.run(step)
     vocoder.eval().to("cpu")
 
 
@@ -80,17 +69,3 @@ def _heard(
     losses |= {"spectra": spectra.item(), "log_mel": mel.item()}
     total: Tensor = spectra + _MEL * mel
     return total
-
-
-def _judge(
-    loop: Loop, judges: Discriminators, made: Tensor, sound: Tensor, losses: dict[str, float]
-) -> Tensor:
-    """Teach the discriminators one step; give what they hold against the vocoder's sound."""
-    with loop.arithmetic():
-        fault = judge(judges(sound), judges(made.detach()))
-    loop.step_helpers(fault)
-    with loop.arithmetic():
-        true, guess = judges(sound), judges(made)
-    told, alike = judged(guess), likeness(true, guess)
-    losses |= {"judge": fault.item(), "judged": told.item(), "features": alike.item()}
-    return _JUDGED * told + _FEATURES * alike

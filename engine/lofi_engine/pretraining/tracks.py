@@ -139,11 +139,11 @@ class TrackSet:
         mels, sounds = [], []
         for _ in range(count):
             piece = self._draw(draws)
-            mel, sound = self.log_mel(piece), self.sound(piece)
+            mel = self.log_mel(piece)
             channel, start = _below(2, draws), _below(mel.shape[-1] - frames + 1, draws)
             mels.append(np.asarray(mel[channel, :, start : start + frames], np.float32))
-            kept = slice(HOP * (start + margin), HOP * (start + frames - margin))
-            sounds.append(np.asarray(sound[channel, kept], np.float32) / np.float32(_FULL_SCALE))
+            length = HOP * (frames - 2 * margin)
+            sounds.append(self.sound_window(piece, HOP * (start + margin), length)[channel])
         return torch.from_numpy(np.stack(mels)), torch.from_numpy(np.stack(sounds))
 
     def _draw(self, draws: torch.Generator) -> Piece:

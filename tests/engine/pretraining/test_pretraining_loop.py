@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lofi_engine.errors import StageError
-from lofi_engine.pretraining.loop import Loop
+from lofi_engine.pretraining.loop import Loop, Teaching
 from lofi_engine.pretraining.settings import StepSettings
 
 SETTINGS = StepSettings(
@@ -21,7 +21,7 @@ TRUTH = torch.tensor([[1.0, -2.0, 0.5]])
 def _teach(folder, until=None, poison=None):
     torch.manual_seed(5)
     layer = nn.Linear(3, 1)
-    loop = Loop("line", folder, {"layer": layer}, SETTINGS, seed=1)
+    loop = Loop("line", {"layer": layer}, Teaching(SETTINGS, folder, seed=1))
 
     def step(number):
         inputs = torch.randn(4, 3, generator=loop.draws)
@@ -71,7 +71,7 @@ def test_a_loss_that_is_no_number_ends_the_training_and_says_which(tmp_path):
 
 def test_a_checkpoint_of_other_shapes_or_a_damaged_one_is_refused(tmp_path):
     _teach(tmp_path, until=2)
-    other = Loop("line", tmp_path, {"layer": nn.Linear(2, 1)}, SETTINGS, seed=1)
+    other = Loop("line", {"layer": nn.Linear(2, 1)}, Teaching(SETTINGS, tmp_path, seed=1))
     with pytest.raises(StageError, match=r"checkpoint\.pt: this checkpoint cannot be gone on from"):
         other.run(lambda _: {})
     (tmp_path / "checkpoint.pt").write_bytes(b"PK no zip")

@@ -27,6 +27,11 @@ LARGEST_BYTES = 25_000_000
         ("dcae: {steps: 4", "dcae: {steps: 0", r"dcae\.steps: 0 is less than the minimum"),
         ("version: 1", "version: 2", r"version: 1 was expected"),
         ("seed: 3", "seed: 3\nseed: 4", r"small-base\.yaml:"),
+        ("window_sec: 0.4", "window_sec: 30", r"dcae\.window_sec: 30 is outside 0 to 4\.9"),
+        ("window_sec: 0.1", "window_sec: 30", r"vocoder\.window_sec: 30 is outside 0\.05 to 4\.8"),
+        ("window_sec: 0.2", "window_sec: 4.6", r"sound\.window_sec: 4\.6 is outside 0\.15 to 4\.5"),
+        ("window_sec: 0.2", "window_sec: 0.1", r"sound\.window_sec: 0\.1 is outside 0\.15 to 4\.5"),
+        ("0.1, learning", "0.1, robust_from: 2, learning", r"vocoder\.robust_from: has no effect"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(tmp_path, old, new, text):
