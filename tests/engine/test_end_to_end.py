@@ -85,18 +85,26 @@ def test_a_run_killed_once_inside_every_stage_ends_as_an_undisturbed_one(finishe
     moments = [(stage, "1") for stage in PIPELINE]
     moments.insert(moments.index(("train", "1")) + 1, ("train", "5"))
     moments += [("publish", "5"), ("publish", "9")]
-    for stage, done in moments:
-        killed = subprocess.run(
-            [sys.executable, "-m", "tests.support.killed_run", str(recipe), stage, done],
+    errors = tmp_path / "errors"
+    with (
+        errors.open("w") as told,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.support.killed_run", str(recipe)],
             cwd=ROOT,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=told,
             text=True,
-            check=False,
             env={**os.environ, **ONE_THREAD},
-        )
-        assert killed.returncode == -9, f"{stage}: {killed.stderr}"
-        assert stage not in artifacts_of(tmp_path / RUNS / "small")
-        assert not list((tmp_path / "published").glob("*")) or stage == "publish"
+        ) as killer,
+    ):
+        for stage, done in moments:
+            killer.stdin.write(f"{stage} {done}\n")
+            killer.stdin.flush()
+            assert killer.stdout.readline() == "-9\n", f"{stage}: {errors.read_text()}"
+            assert stage not in artifacts_of(tmp_path / RUNS / "small")
+            assert not list((tmp_path / "published").glob("*")) or stage == "publish"
+        killer.stdin.close()
     finished = lofi_recipe("run", recipe)
     assert finished.returncode == 0, finished.stderr
     assert artifacts_of(tmp_path / RUNS / "small") == finished_run.artifacts()
