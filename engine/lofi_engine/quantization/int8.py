@@ -1,8 +1,10 @@
 """Dynamic 8-bit matrix products: weights stored in 8 bits, activations quantized as they come.
 
-Unsigned weights, one scale a column. On AVX2 without VNNI signed weights saturate (an error of 0.20
-against 0.020) and unsigned ones run 1.5 times as fast as float32. Every operator is standard, so
-the graph loads on old runtimes too.
+Signed weights that use seven of their eight bits, -64 to 64, one affine scale a column. Processors
+add pairs of products in 16 bits, where two of full range overflow: on AVX2 without VNNI signed
+weights of all eight bits are off by 0.20, these by 0.024, unsigned ones by 0.020. Unsigned ones
+have the slower kernel: 1.5 times as fast as float32 where these are 1.9, and 3.5 with VNNI. Every
+operator is standard, so the graph loads on old runtimes too.
 
 The arithmetic is that of `onnxruntime.quantization.quantize_dynamic` (a test says so, bit by bit).
 Written again because that reads a whole graph into memory, writes beside its input and walks
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
-_HIGHEST = 255
+_LOWEST, _HIGHEST = -64, 64
 
 
 @dataclass(frozen=True)
 class Columns:
-    """A matrix (rows, columns) in 8 bits.
+    """A matrix (rows, columns) in 8 bits, of which 7 are used.
 
     Args:
         values: (rows, columns).
@@ -35,9 +37,9 @@ class Columns:
         zero_point: (columns,).
     """
 
-    values: npt.NDArray[np.uint8]
+    values: npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
-    zero_point: npt.NDArray[np.uint8]
+    zero_point: npt.NDArray[np.int8]
 
     def dequantize(self) -> npt.NDArray[np.float32]:
         """Give the matrix these numbers stand for."""
@@ -54,15 +56,16 @@ def quantize_columns(matrix: npt.NDArray[np.float32]) -> Columns:
 
     smallest = np.minimum(matrix.min(axis=0), 0.0)
     largest = np.maximum(matrix.max(axis=0), 0.0)
-    exact = (largest.astype(np.float64) - smallest.astype(np.float64)) / _HIGHEST
-    exact[exact < np.finfo(np.float32).tiny] = 1.0
+    exact = (largest.astype(np.float64) - smallest.astype(np.float64)) / (_HIGHEST - _LOWEST)
+    flat = exact < np.finfo(np.float32).tiny
+    exact[flat] = 1.0
     scale = exact.astype(np.float32)
-    zero_point = np.rint(-smallest / exact)
+    zero_point = np.where(flat, 0, np.rint(_LOWEST - smallest / exact))
     values = matrix / scale
     np.rint(values, out=values)
     values += zero_point.astype(np.float32)
-    np.clip(values, 0, _HIGHEST, out=values)
-    return Columns(values.astype(np.uint8), scale, zero_point.astype(np.uint8))
+    np.clip(values, _LOWEST, _HIGHEST, out=values)
+    return Columns(values.astype(np.int8), scale, zero_point.astype(np.int8))
 
 
 def columns_bytes(shape: tuple[int, ...]) -> int:

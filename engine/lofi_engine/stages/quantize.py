@@ -21,7 +21,7 @@ from lofi_runtime.bundle import OPTIONAL_GRAPHS
 if TYPE_CHECKING:
     from lofi_engine.quantization.work import Bundle
 
-VERSION = 2
+VERSION = 3
 
 RECORD_FILE = "record.json"
 EXPORT_RECORD = "export.json"

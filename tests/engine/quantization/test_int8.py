@@ -44,7 +44,9 @@ def test_weights_are_bit_for_bit_those_of_the_library(tmp_path):
         tmp_path / "library.onnx",
         op_types_to_quantize=["MatMul"],
         per_channel=True,
-        weight_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        reduce_range=True,
+        extra_options={"WeightSymmetric": False},
     )
     logging.disable(logging.NOTSET)
     library = onnx.load(tmp_path / "library.onnx").graph.initializer
@@ -60,6 +62,11 @@ def test_no_weight_is_further_off_than_half_a_step():
     columns = quantize_columns(matrix)
     step = np.where(np.abs(matrix).max(0) > 1e-35, columns.scale, 0)
     assert (np.abs(columns.dequantize() - matrix) <= step * 0.5001 + 1e-35).all()
+
+
+def test_two_products_of_the_largest_numbers_fit_into_sixteen_bits():
+    values = quantize_columns(_awkward_matrix()).values.astype(int)
+    assert 2 * 255 * np.abs(values).max() < 2**15
 
 
 def test_a_dynamic_product_is_close_to_float32(tmp_path):
