@@ -12,6 +12,7 @@ from lofi_engine.onnx_graphs.context import run_halves, split_context
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.distance import Distance, compare_outputs
 from lofi_engine.quantization.fit import fit_budget
+from lofi_engine.quantization.operators import check_operators
 from lofi_engine.quantization.record import describe_variant
 from lofi_engine.quantization.rewrite import load_graph, rewrite_graph
 from lofi_engine.quantization.rules import plan_forms
@@ -48,7 +49,8 @@ def build_variant(
         report: told of every graph that is stored, and of the steps after that.
 
     Raises:
-        StageError: a graph does not run or is not finite, the decoder is not what the name says,
+        StageError: a graph has an operator that the passes do not know, weights that are not
+            finite, does not run or gives what is not finite, the decoder is not what the name says,
             its two halves give something else, or the bundle is over its budget.
     """
     work = Work(name, variant, bundle, target)
@@ -79,6 +81,7 @@ def build_variant(
 def _plan(work: Work, file: str) -> None:
     component = Path(file).stem
     model = load_graph(work.bundle.folder / file, matrices=work.quantizes(component))
+    check_operators(file, model.graph)
     work.weights[component] = find_weights(model.graph)
     work.forms[component] = plan_forms(component, work.weights[component], work.variant)
 

@@ -52,7 +52,8 @@ def rewrite_graph(
         "overflow").
 
     Raises:
-        StageError: source and target are one file, or the result is not valid ONNX.
+        StageError: source and target are one file, a weight is not finite, or the result is not
+            valid ONNX.
     """
     from lofi_engine.onnx_graphs.export import check_graph, save_graph
     from lofi_engine.onnx_graphs.strip import strip
@@ -63,7 +64,9 @@ def rewrite_graph(
     external = external_weights(model)
     kept: dict[str, list[str]] = defaultdict(list)
     for name, form in forms.items():
-        reason = store(model.graph, model.graph.initializers[name], form)
+        value = model.graph.initializers[name]
+        _check_finite(source, value)
+        reason = store(model.graph, value, form)
         if reason:
             kept[reason].append(name)
     if any(node.domain == CONTRIB for node in model.graph):
@@ -72,6 +75,21 @@ def rewrite_graph(
     save_graph(model, target, external_weights=external)
     check_graph(target)
     return dict(kept)
+
+
+def _check_finite(source: Path, value: ir.Value) -> None:
+    import numpy as np
+
+    from lofi_engine.onnx_graphs.tensors import array_of
+
+    array = array_of(value)
+    # A sum is not finite if one of its terms is not; only then it is worth a mask of that size.
+    if not np.isfinite(array.sum(dtype=np.float64)) and not np.isfinite(array).all():
+        count = int((~np.isfinite(array)).sum())
+        raise StageError(
+            f"{source.name}: weight '{value.name}' has {count} values that are not finite",
+            hint="the training or the base it came from is broken; nothing was written",
+        )
 
 
 def external_weights(model: ir.Model) -> str | None:
