@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.weights import ELIGIBLE, Role, Weight, find_weights
 
-MIN_COVERAGE = 0.9
-"""The least share of the decoder's matrices a variant must store as its name says."""
+MIN_COVERAGE = 0.95
+"""The least share of the decoder's matrices a variant must store as its name says, or wider on
+purpose."""
+
+MOST_LIFTED = 0.5
+"""The largest share of them that its budget may lift before the name says too little."""
+
+_STORED = "{}.int{}"
+"""How the passes name what they store of a weight."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +28,10 @@ class Coverage:
     Args:
         widths: weight elements by width in bits; scales and zero points do not count.
         eligible: elements of matrices and tables, the weights a variant's name speaks of.
-        covered: those of them stored in the nominal width or less.
+        covered: those of them stored in the nominal width or less, or wider on purpose.
         matmul_eligible: elements of matrices alone.
-        matmul_covered: those of them stored in the nominal width or less.
+        matmul_covered: those of them stored in the nominal width or less, or wider on purpose.
+        lifted: elements stored wider on purpose, by the budget.
     """
 
     widths: Mapping[int, int]
@@ -31,6 +39,7 @@ class Coverage:
     covered: int
     matmul_eligible: int
     matmul_covered: int
+    lifted: int = 0
 
     @property
     def share(self) -> float:
@@ -43,24 +52,37 @@ class Coverage:
         return self.matmul_covered / self.matmul_eligible if self.matmul_eligible else 1.0
 
 
-def measure_coverage(path: Path, nominal_bits: int) -> Coverage:
-    """Read the graph at `path` and count its weights by width."""
+def measure_coverage(
+    path: Path, nominal_bits: int, lifted: Collection[str] = frozenset()
+) -> Coverage:
+    """Read the graph at `path` and count its weights by width.
+
+    Args:
+        path: the graph.
+        nominal_bits: the width its name speaks of.
+        lifted: the weights that are wider on purpose, by their names in the float32 graph.
+    """
     import onnx_ir as ir
 
-    return count_widths(find_weights(ir.load(path).graph), nominal_bits)
+    return count_widths(find_weights(ir.load(path).graph), nominal_bits, lifted)
 
 
-def count_widths(weights: Iterable[Weight], nominal_bits: int) -> Coverage:
-    """Count `weights` by width, against a nominal width in bits."""
+def count_widths(
+    weights: Iterable[Weight], nominal_bits: int, lifted: Collection[str] = frozenset()
+) -> Coverage:
+    """Count `weights` by width, against a nominal width in bits; see `measure_coverage`."""
     listed = list(weights)
+    stored = {_STORED.format(name, bits) for name in lifted for bits in (8, 16)}
+    on_purpose = frozenset(one.name for one in listed if one.name in stored)
     widths: Counter[int] = Counter()
     for weight in listed:
         widths[weight.bits] += weight.elements
     matrices: frozenset[Role] = frozenset({"matmul", "linear"})
     return Coverage(
         dict(sorted(widths.items())),
-        *_shares(listed, nominal_bits, ELIGIBLE),
-        *_shares(listed, nominal_bits, matrices),
+        *_shares(listed, nominal_bits, ELIGIBLE, on_purpose),
+        *_shares(listed, nominal_bits, matrices, on_purpose),
+        sum(weight.elements for weight in listed if weight.name in on_purpose),
     )
 
 
@@ -68,7 +90,8 @@ def check_coverage(variant: str, file: str, coverage: Coverage, nominal_bits: in
     """Refuse a graph most of whose matrices are wider than its variant says.
 
     Raises:
-        StageError: less than `MIN_COVERAGE` of the matrices are in `nominal_bits` or less.
+        StageError: less than `MIN_COVERAGE` of the matrices are in `nominal_bits` or less or wider
+            on purpose, or more than `MOST_LIFTED` of them are that.
     """
     if coverage.matmul_share < MIN_COVERAGE:
         raise StageError(
@@ -77,12 +100,21 @@ def check_coverage(variant: str, file: str, coverage: Coverage, nominal_bits: in
             "name to be true",
             hint="take the component out of keep_fp16, or choose a smaller block_size",
         )
+    lifted = coverage.lifted / max(coverage.matmul_eligible, 1)
+    if lifted > MOST_LIFTED:
+        raise StageError(
+            f"variant {variant}: its max_bytes lifts {lifted:.0%} of the matrix weights of {file} "
+            f"over {nominal_bits} bits, {MOST_LIFTED:.0%} at most leave the name true",
+            hint="lower max_bytes, or make it a variant of the wider weights with this max_bytes",
+        )
 
 
 def _shares(
-    weights: Iterable[Weight], nominal_bits: int, roles: frozenset[Role]
+    weights: Iterable[Weight], nominal_bits: int, roles: frozenset[Role], lifted: frozenset[str]
 ) -> tuple[int, int]:
     chosen = [weight for weight in weights if weight.role in roles]
     eligible = sum(weight.elements for weight in chosen)
-    covered = sum(weight.elements for weight in chosen if weight.bits <= nominal_bits)
+    covered = sum(
+        weight.elements for weight in chosen if weight.bits <= nominal_bits or weight.name in lifted
+    )
     return eligible, covered

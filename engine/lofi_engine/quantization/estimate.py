@@ -13,13 +13,11 @@ from math import prod
 
 from lofi_engine.models.outline import FLOAT32_BYTES, OutlinedWeight, Use
 from lofi_engine.quantization import fp16
-from lofi_engine.quantization.budget import Choice, choose_narrow, choose_wide
-from lofi_engine.quantization.coverage import MIN_COVERAGE
+from lofi_engine.quantization.budget import BudgetError, Item, Option, allocate
 from lofi_engine.quantization.forms import FP16, Form, stored_bytes
 from lofi_engine.quantization.methods import FLOOR_BITS
 from lofi_engine.quantization.rules import component_bits, plan_forms, wanted_form
 from lofi_engine.quantization.weights import Role, Weight
-from lofi_engine.quantization.work import GATED
 from lofi_engine.recipe.model import Variant
 
 _ROLES: Mapping[Use, Role] = {"matrix": "matmul", "table": "table", "other": "other"}
@@ -97,24 +95,20 @@ def _moved(weights: Mapping[Key, Weight], forms: Forms, variant: Variant, max_by
     """Give the weights that the budget stores in another width, as `fit.fit_budget` does."""
     left = max_bytes - sum(_bytes(weights[key], form) for key, form in forms.items())
     lowering = variant.weights == "int8"
-    if lowering == (left >= 0):
+    if lowering and left >= 0:
         return {}
     others = _alternatives(weights, forms, variant, 4 if lowering else 8)
-    choices = [
-        Choice(
-            "/".join(key),
-            abs(_bytes(weights[key], forms[key]) - _bytes(weights[key], other)),
-            1.0,
-            weights[key].elements if key[0] == GATED else 0,
-        )
-        for key, other in others.items()
-    ]
-    if lowering:
-        moved = choose_narrow(choices, -left)
-    else:
-        liftable = _liftable_elements(weights, forms)
-        moved = choose_wide(choices, left, elements_to_spend=liftable)
-    return {key: other for key, other in others.items() if "/".join(key) in moved}
+    items = []
+    for key, other in others.items():
+        now, then = _bytes(weights[key], forms[key]), _bytes(weights[key], other)
+        worse = float(lowering)  # of the two, the narrower one
+        items.append(Item("/".join(key), (Option(now, 1 - worse), Option(then, worse))))
+    now_bytes = sum(item.options[0].size_bytes for item in items)
+    try:
+        chosen = allocate(items, now_bytes + left).chosen
+    except BudgetError as error:
+        chosen = allocate(items, error.smallest_bytes).chosen
+    return {key: other for key, other in others.items() if chosen["/".join(key)]}
 
 
 def _alternatives(
@@ -129,13 +123,3 @@ def _alternatives(
             if other is not None:
                 found[key] = other
     return found
-
-
-def _liftable_elements(weights: Mapping[Key, Weight], forms: Forms) -> int:
-    matrices = {
-        key: weight.elements
-        for key, weight in weights.items()
-        if key[0] == GATED and weight.role == "matmul"
-    }
-    wider = sum(elements for key, elements in matrices.items() if forms[key].bits > 4)
-    return int(sum(matrices.values()) * (1 - MIN_COVERAGE)) - wider

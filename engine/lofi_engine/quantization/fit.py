@@ -1,7 +1,7 @@
 """Fit a written variant to its byte budget by moving weights between 8 and 4 bits.
 
 An int8 variant over its budget lowers the weights that lose least; an int4 variant with bytes to
-spare lifts those that gain most, as long as its decoder stays what its name says.
+spare lifts those that gain most.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lofi_engine.quantization.budget import Choice, choose_narrow, choose_wide
-from lofi_engine.quantization.coverage import MIN_COVERAGE
+from lofi_engine.errors import StageError
+from lofi_engine.quantization.budget import Allocation, BudgetError, Item, Option, allocate
 from lofi_engine.quantization.forms import Form, stored_bytes, stored_error
 from lofi_engine.quantization.methods import FLOOR_BITS
 from lofi_engine.quantization.rewrite import load_graph
@@ -29,6 +29,9 @@ NODE_BYTES = 512
 DECODER_GRAPHS = 2
 """A weight of the decoder is read by the whole graph and by one of its halves."""
 
+Key = tuple[str, Weight]
+"""A component and one of its weights."""
+
 
 def fit_budget(work: Work) -> tuple[str, ...]:
     """Move weights between 8 and 4 bits as the budget says.
@@ -37,32 +40,39 @@ def fit_budget(work: Work) -> tuple[str, ...]:
 
     Returns:
         The graphs to write again.
+
+    Raises:
+        StageError: no choice of widths fits; says the smallest size there is.
     """
     if work.variant.max_bytes is None or work.variant.weights == "fp16":
         return ()
-    left = work.variant.max_bytes - work.total_bytes()
     lowering = work.variant.weights == "int8"
-    fits = left >= 0
-    if lowering == fits:
-        return ()  # an int8 variant that fits, or an int4 variant with nothing to spare
+    fits = work.total_bytes() <= work.variant.max_bytes
+    if lowering and fits:
+        return ()
     others = _alternatives(work, 4 if lowering else 8)
-    choices = _choices(work, others, lowering)
-    if lowering:
-        moved = choose_narrow(choices, -left)
-    else:
-        lifted = _liftable_elements(work)
-        moved = choose_wide(choices, left, elements_to_spend=lifted)
+    items = _items(work, others)
+    now_bytes = sum(item.options[0].size_bytes for item in items)
+    fixed_bytes = work.total_bytes() - now_bytes
+    try:
+        allocation = allocate(items, work.variant.max_bytes - fixed_bytes)
+    except BudgetError as error:
+        raise StageError(
+            f"variant {work.name}: max_bytes {work.variant.max_bytes} is out of reach, the "
+            f"smallest size is {fixed_bytes + error.smallest_bytes} bytes",
+            hint="raise max_bytes, or choose a narrower weights or a larger block_size",
+        ) from error
     for (component, weight), form in others.items():
-        label = _label(component, weight)
-        if label in moved:
+        if allocation.chosen[_label(component, weight)]:
             work.forms[component][weight.name] = form
             work.moved.setdefault(component, []).append(weight.name)
+    work.allocation = _describe(others, items, allocation)
     return tuple(file for file in work.bundle.graphs if Path(file).stem in work.moved)
 
 
-def _alternatives(work: Work, bits: int) -> dict[tuple[str, Weight], Form]:
+def _alternatives(work: Work, bits: int) -> dict[Key, Form]:
     """List the weights that could be stored in `bits` instead, and how."""
-    found: dict[tuple[str, Weight], Form] = {}
+    found: dict[Key, Form] = {}
     for component, weights in work.weights.items():
         floor = FLOOR_BITS.get(component, 0)
         if floor > bits or not work.quantizes(component):
@@ -75,7 +85,8 @@ def _alternatives(work: Work, bits: int) -> dict[tuple[str, Weight], Form]:
     return found
 
 
-def _choices(work: Work, others: Mapping[tuple[str, Weight], Form], lowering: bool) -> list[Choice]:
+def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
+    """Give each weight's two options: as it is now, and in its other form."""
     import numpy as np
 
     from lofi_engine.onnx_graphs.tensors import array_of
@@ -83,23 +94,17 @@ def _choices(work: Work, others: Mapping[tuple[str, Weight], Form], lowering: bo
     files = {Path(file).stem: work.bundle.folder / file for file in work.bundle.graphs}
     components = {component for component, _ in others}
     graphs = {name: load_graph(files[name], matrices=True).graph for name in components}
-    choices = []
+    items = []
     for (component, weight), other in others.items():
-        now = work.forms[component][weight.name]
-        wide, narrow = (now, other) if lowering else (other, now)
         initializer = graphs[component].initializers[weight.name]
         array = np.ascontiguousarray(array_of(initializer), dtype=np.float32)
-        bytes_moved = stored_bytes(wide, weight.shape) - stored_bytes(narrow, weight.shape)
         node_bytes = NODE_BYTES * (DECODER_GRAPHS if component == GATED else 1)
-        choices.append(
-            Choice(
-                _label(component, weight),
-                bytes_moved - node_bytes if lowering else bytes_moved + node_bytes,
-                _ranking_error(narrow, array) - _ranking_error(wide, array),
-                weight.elements if component == GATED else 0,
-            )
-        )
-    return choices
+        options = []
+        for form, more_bytes in ((work.forms[component][weight.name], 0), (other, node_bytes)):
+            size_bytes = stored_bytes(form, weight.shape) + more_bytes
+            options.append(Option(size_bytes, _ranking_error(form, array)))
+        items.append(Item(_label(component, weight), tuple(options)))
+    return items
 
 
 def _ranking_error(form: Form, array: npt.NDArray[np.float32]) -> float:
@@ -107,14 +112,24 @@ def _ranking_error(form: Form, array: npt.NDArray[np.float32]) -> float:
     return stored_error(replace(form, method="rtn"), array)
 
 
-def _liftable_elements(work: Work) -> int:
-    """Count the decoder's numbers that may leave the nominal width with coverage still met."""
-    eligible = [
-        weight for weight in work.weights.get(GATED, ()) if weight.role in ("matmul", "linear")
-    ]
-    forms = work.forms.get(GATED, {})
-    wider = sum(weight.elements for weight in eligible if forms[weight.name].bits > 4)
-    return int(sum(weight.elements for weight in eligible) * (1 - MIN_COVERAGE)) - wider
+def _describe(
+    others: Mapping[Key, Form], items: list[Item], allocation: Allocation
+) -> dict[str, Any]:
+    """Give the table that was chosen from, and what the choice promises, as JSON values."""
+    table = {}
+    for ((_, weight), form), item in zip(others.items(), items, strict=True):
+        now, other = item.options
+        table[item.name] = {
+            "elements": weight.elements,
+            "bytes": [now.size_bytes, other.size_bytes],
+            "errors": [now.error, other.error],
+            "moved_to_bits": form.bits if allocation.chosen[item.name] else None,
+        }
+    return {
+        "predicted_error": allocation.error,
+        "least_possible_error": allocation.bound,
+        "weights": table,
+    }
 
 
 def _label(component: str, weight: Weight) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def describe_variant(work: Work, distances: Mapping[str, Mapping[str, Distance]]
     opsets: set[int] = set()
     for file in work.bundle.graphs:
         component = Path(file).stem
-        coverage[component] = measure_coverage(work.target / file, nominal)
+        coverage[component] = measure_coverage(work.target / file, nominal, work.lifted(component))
         model = ir.load(work.target / file)
         releases.append(oldest_onnxruntime(model))
         opsets.add(model.opset_imports[""])
@@ -47,6 +47,8 @@ def describe_variant(work: Work, distances: Mapping[str, Mapping[str, Distance]]
         "coverage_total": total.share,
         "matmul_coverage": {name: found.matmul_share for name, found in coverage.items()},
         "moved_by_budget": work.moved,
+        "lifted_total": total.lifted,
+        "allocation": work.allocation,
         "kept_float32": {
             component: {reason: len(names) for reason, names in reasons.items()}
             for component, reasons in work.kept_float32.items()
@@ -67,10 +69,10 @@ def describe_variant(work: Work, distances: Mapping[str, Mapping[str, Distance]]
 
 def _merge_coverage(found: Iterable[Coverage]) -> Coverage:
     widths: Counter[int] = Counter()
-    sums = [0, 0, 0, 0]
+    sums = [0] * 5
     for part in found:
         widths.update(part.widths)
-        counts = (part.eligible, part.covered, part.matmul_eligible, part.matmul_covered)
+        counts = astuple(part)[1:]
         sums = [one + other for one, other in zip(sums, counts, strict=True)]
     return Coverage(dict(sorted(widths.items())), *sums)
 

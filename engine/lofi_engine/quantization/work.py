@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_engine.quantization.forms import FP16, Form
+from lofi_engine.quantization.methods import NOMINAL_BITS
 from lofi_engine.quantization.rules import component_bits
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
@@ -49,6 +50,7 @@ class Work:
         forms: how each weight is stored, by weight.
         kept_float32: weights that stayed float32, by reason.
         moved: weights the budget gave another width.
+        allocation: what the budget chose from, and what its choice promises; JSON values.
     """
 
     name: str
@@ -59,10 +61,19 @@ class Work:
     forms: dict[str, dict[str, Form]] = field(default_factory=dict)
     kept_float32: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     moved: dict[str, list[str]] = field(default_factory=dict)
+    allocation: dict[str, Any] | None = None
 
     def quantizes(self, component: str) -> bool:
         """Say whether any matrix of a component goes below 16 bits."""
         return component_bits(component, self.variant) < FP16.bits
+
+    def lifted(self, component: str) -> frozenset[str]:
+        """Give the weights of a component that the budget stores wider than the name says."""
+        nominal = NOMINAL_BITS[self.variant.weights]
+        forms = self.forms[component]
+        return frozenset(
+            name for name in self.moved.get(component, ()) if forms[name].bits > nominal
+        )
 
     def total_bytes(self) -> int:
         """Give the bytes written so far."""

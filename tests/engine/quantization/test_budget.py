@@ -1,58 +1,81 @@
 from __future__ import annotations
 
-from lofi_engine.quantization.budget import Choice, choose_narrow, choose_wide
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lofi_engine.quantization import budget
+from lofi_engine.quantization.budget import BudgetError, Item, Option, allocate
 
 
-def test_the_cheapest_error_per_byte_is_lowered_first():
-    choices = [
-        Choice("attention", bytes_saved=100, error_added=0.010, elements=200),
-        Choice("feed_forward", bytes_saved=400, error_added=0.012, elements=800),
-        Choice("embedding", bytes_saved=200, error_added=0.001, elements=400),
+def item(name, *pairs):
+    return Item(name, tuple(Option(*pair) for pair in pairs))
+
+
+def best_of_all(items, max_bytes):
+    """The least error of all choices that fit, tried one by one."""
+    errors = [
+        sum(option.error for option in chosen)
+        for chosen in itertools.product(*(one.options for one in items))
+        if sum(option.size_bytes for option in chosen) <= max_bytes
     ]
-    assert choose_narrow(choices, 150) == {"embedding"}
-    assert choose_narrow(choices, 201) == {"feed_forward"}
-    assert choose_narrow(choices, 500) == {"embedding", "feed_forward"}
-    assert choose_narrow(choices, 601) == {"attention", "embedding", "feed_forward"}
+    return min(errors)
 
 
-def test_nothing_to_save_lowers_nothing():
-    assert choose_narrow([Choice("a", 100, 0.1, 1)], 0) == frozenset()
+def check(items, max_bytes, allocation):
+    chosen = [one.options[allocation.chosen[one.name]] for one in items]
+    assert allocation.size_bytes == sum(option.size_bytes for option in chosen) <= max_bytes
+    assert allocation.error == pytest.approx(sum(option.error for option in chosen))
+    assert allocation.bound <= allocation.error + 1e-9
 
 
-def test_what_turns_out_not_to_be_needed_is_taken_back_worst_first():
-    choices = [
-        Choice("small", bytes_saved=10, error_added=0.001, elements=1),
-        Choice("middle", bytes_saved=20, error_added=0.003, elements=1),
-        Choice("large", bytes_saved=100, error_added=0.1, elements=1),
+OPTIONS = st.builds(Option, st.integers(0, 40), st.floats(0, 10))
+ITEMS = st.lists(st.lists(OPTIONS, min_size=1, max_size=3), min_size=1, max_size=5).map(
+    lambda lists: [Item(str(number), tuple(one)) for number, one in enumerate(lists)]
+)
+
+
+@given(ITEMS, st.integers(0, 60))
+def test_small_bytes_are_fitted_exactly(items, spare):
+    max_bytes = sum(one.smallest for one in items) + spare
+    allocation = allocate(items, max_bytes)
+    check(items, max_bytes, allocation)
+    assert allocation.error == pytest.approx(best_of_all(items, max_bytes), abs=1e-9)
+
+
+@given(ITEMS, st.integers(0, 60))
+def test_rounded_bytes_still_fit_and_are_not_under_the_bound(items, spare):
+    units, budget.UNITS = budget.UNITS, 7
+    try:
+        max_bytes = sum(one.smallest for one in items) + spare
+        check(items, max_bytes, allocate(items, max_bytes))
+    finally:
+        budget.UNITS = units
+
+
+def test_three_hundred_large_weights_are_within_a_thousandth_of_the_bound():
+    items = [
+        item(str(number), (10**6 * (1 + number % 7), 1.0 + (number * 37 % 11)), (10**7, 0.01))
+        for number in range(300)
     ]
-    assert choose_narrow(choices, 100) == {"large"}
+    allocation = allocate(items, 2 * 10**9)
+    check(items, 2 * 10**9, allocation)
+    assert allocation.error <= 1.001 * allocation.bound
 
 
-def test_a_budget_out_of_reach_lowers_all_that_saves_anything():
-    choices = [Choice("a", 10, 0.1, 1), Choice("b", 20, 0.1, 1), Choice("grows", -5, 0.0, 1)]
-    assert choose_narrow(choices, 1000) == {"a", "b"}
+def test_a_budget_out_of_reach_says_the_smallest_size():
+    items = [item("a", (10, 0.5), (20, 0.1)), item("b", (30, 0.2))]
+    with pytest.raises(BudgetError, match="at least 40 bytes are needed") as refused:
+        allocate(items, 39)
+    assert refused.value.smallest_bytes == 40
+    assert allocate(items, 40).chosen == {"a": 0, "b": 0}
 
 
-def test_equal_choices_are_taken_by_name_so_that_runs_agree():
-    choices = [Choice(name, 10, 0.1, 1) for name in ("c", "a", "b")]
-    assert choose_narrow(choices, 10) == choose_narrow(choices[::-1], 10) == {"a"}
+def test_a_wide_option_that_gains_nothing_is_not_taken():
+    assert allocate([item("a", (20, 0.1), (10, 0.1))], 100).chosen == {"a": 1}
 
 
-def test_spare_bytes_lift_the_most_error_per_byte_first():
-    choices = [
-        Choice("feed_forward", bytes_saved=400, error_added=0.012, elements=800),
-        Choice("attention", bytes_saved=100, error_added=0.010, elements=200),
-        Choice("embedding", bytes_saved=200, error_added=0.001, elements=400),
-    ]
-    assert choose_wide(choices, 99, elements_to_spend=10_000) == frozenset()
-    assert choose_wide(choices, 320, elements_to_spend=10_000) == {"attention", "embedding"}
-    assert choose_wide(choices, 700, elements_to_spend=10_000) == {
-        "attention",
-        "embedding",
-        "feed_forward",
-    }
-
-
-def test_lifting_stops_where_the_variants_name_would_no_longer_be_true():
-    choices = [Choice("one", 100, 0.010, 200), Choice("two", 100, 0.009, 200)]
-    assert choose_wide(choices, 1000, elements_to_spend=300) == {"one"}
+def test_nothing_to_store_needs_nothing():
+    assert allocate([], 0).error == 0

@@ -106,6 +106,25 @@ def test_a_decoder_that_is_not_what_its_variant_says_is_refused():
     check_coverage("fp16", "decoder.onnx", count_widths(weights, 16), 16)
 
 
+def test_what_the_budget_lifted_counts_as_covered_up_to_half():
+    weights = [
+        Weight("attention.int8", "matmul", 400, 8, (20, 20)),
+        Weight("feed_forward.int4", "matmul", 600, 4, (20, 30)),
+    ]
+    forgotten = count_widths(weights, 4)
+    assert forgotten.matmul_share == 0.6
+    with pytest.raises(StageError, match=r"only 60% of the matrix weights of decoder\.onnx are"):
+        check_coverage("int4", "decoder.onnx", forgotten, 4)
+    lifted = count_widths(weights, 4, {"attention"})
+    assert (lifted.matmul_share, lifted.lifted) == (1.0, 400)
+    check_coverage("int4", "decoder.onnx", lifted, 4)
+    both = count_widths(
+        [*weights[:1], Weight("out.int8", "matmul", 600, 8, (20, 30))], 4, {"attention", "out"}
+    )
+    with pytest.raises(StageError, match="variant int4: its max_bytes lifts 100% of the matrix"):
+        check_coverage("int4", "decoder.onnx", both, 4)
+
+
 def test_a_graph_without_matrices_is_covered():
     assert count_widths([Weight("norm", "other", 10, 32, (10,))], 4).share == 1.0
 

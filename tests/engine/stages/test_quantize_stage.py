@@ -164,7 +164,10 @@ def test_spare_bytes_of_an_int4_budget_lift_weights_while_the_name_stays_true(pl
     assert whole < outcome.facts["total_bytes"]["lifted"] <= whole + 34_000
     record = records["lifted"]
     assert record["widths"]["transformer_decoder"]["8"] > 0
-    assert 0.9 <= record["matmul_coverage"]["transformer_decoder"] < 1
+    assert record["matmul_coverage"]["transformer_decoder"] == 1.0
+    assert record["lifted_total"] == sum(
+        row["elements"] for row in record["allocation"]["weights"].values() if row["moved_to_bits"]
+    )
     plainly = plain[2]["int4"]["distances"]["transformer_decoder"]["sample"]["relative_rms"]
     assert record["distances"]["transformer_decoder"]["sample"]["relative_rms"] < plainly
 
@@ -176,6 +179,12 @@ def test_a_variant_over_its_budget_says_by_how_much(plain, tmp_path):
         StageError, match=rf"variant small: {smallest} bytes, which is 1234 over its max_bytes"
     ):
         _quantize(tmp_path, {"small": variant})
+
+
+def test_a_budget_no_width_reaches_says_the_smallest_size(plain, tmp_path):
+    variant = Variant("int8", "rtn", 64, 1000, AUDIO)
+    with pytest.raises(StageError, match="max_bytes 1000 is out of reach, the smallest size is"):
+        _quantize(tmp_path, {"tiny": variant})
 
 
 def test_a_decoder_kept_at_fp16_is_not_an_int8_variant(tmp_path):
