@@ -61,6 +61,8 @@ class AceStepBackend:
         providers: ONNX Runtime execution providers, best first.
         erg: which parts guidance weakens, as far as the bundle's graphs can.
         max_key_value_bytes: see `decoder.Decoder`.
+        sessions: over the same bundle, where a caller has its own; `threads` and `providers` are
+            theirs then.
 
     Raises:
         BackendError: the installed ONNX Runtime is too old for the bundle.
@@ -76,6 +78,7 @@ class AceStepBackend:
         providers: Sequence[str] = (CPU,),
         erg: Erg = FULL_ERG,
         max_key_value_bytes: int = MAX_KEY_VALUE_BYTES,
+        sessions: Sessions | None = None,
     ) -> None:
         self.name = f"ACE-Step ({bundle.name})"
         self.model_version = f"{bundle.name} {bundle.version}"
@@ -83,7 +86,7 @@ class AceStepBackend:
         self.max_duration_sec = bundle.config.max_duration_sec
         self._bundle = bundle
         self._config = bundle.config
-        self._sessions = Sessions(bundle, threads=threads, providers=providers)
+        self._sessions = sessions or Sessions(bundle, threads=threads, providers=providers)
         self._decoder = Decoder(bundle, self._sessions, max_key_value_bytes)
         self._erg = erg
         self._is_loaded = False

@@ -45,7 +45,7 @@ def open_unpublished(folder: Path, pipeline: Mapping[str, Any], threads: int) ->
     """
     from lofi_runtime.ace_step import AceStepBackend
 
-    return AceStepBackend(_bundle(folder, pipeline), threads=threads)
+    return AceStepBackend(unpublished_bundle(folder, pipeline), threads=threads)
 
 
 def final_latents(
@@ -95,7 +95,7 @@ def sounds(
     from lofi_runtime.pipeline.master import master
     from lofi_runtime.sessions import Sessions
 
-    bundle = _bundle(folder, pipeline)
+    bundle = unpublished_bundle(folder, pipeline)
     sessions = Sessions(bundle, threads=threads)
     dcae = SessionDcae(sessions)
     for one in latents:
@@ -122,7 +122,8 @@ def render_time_ratio(
     return (time.perf_counter() - clock) / duration_sec
 
 
-def _bundle(folder: Path, pipeline: Mapping[str, Any]) -> Bundle:
+def unpublished_bundle(folder: Path, pipeline: Mapping[str, Any]) -> Bundle:
+    """Give graphs that have no manifest yet as a bundle; arguments as of `open_unpublished`."""
     from lofi_runtime.bundle import Bundle
     from lofi_runtime.manifest import PipelineConfig
 
