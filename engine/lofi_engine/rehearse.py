@@ -20,7 +20,6 @@ from lofi_engine.measuring.windowing import (
     windowing_of,
 )
 from lofi_engine.metrics.shelf import SOUND_EMBEDDING
-from lofi_engine.quantization.methods import BUILT_METHODS
 from lofi_engine.recipe.model import (
     Base,
     Calibration,
@@ -34,7 +33,6 @@ from lofi_engine.recipe.model import (
     Source,
     Synth,
     Training,
-    Variant,
 )
 
 BASE = "builtin:tiny"
@@ -50,7 +48,8 @@ RANK = 16
 
 def rehearsal(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     """Give the recipe as a rehearsal runs it, and one line for each thing that differs."""
-    variants = {name: _variant(variant) for name, variant in recipe.variants.items()}
+    # A budget for the real base would lift every weight of the small one.
+    variants = {name: replace(one, max_bytes=None) for name, one in recipe.variants.items()}
     measure = _measure(recipe.measure, recipe.dataset)
     select = _select(recipe.select, recipe.dataset)
     fad = measure.fad is not None or select.weights.fad > 0
@@ -121,10 +120,6 @@ def _select(select: Select, dataset: Dataset) -> Select:
     return Select(weights, clips, min(4, select.steps), duration_sec, clap=None, ratings=None)
 
 
-def _variant(variant: Variant) -> Variant:
-    return variant if variant.method in BUILT_METHODS else replace(variant, method="rtn")
-
-
 def _measure(measure: Measure, dataset: Dataset) -> Measure:
     smaller = replace(
         measure,
@@ -177,10 +172,9 @@ def _differences(recipe: Recipe, changed: Recipe) -> tuple[str, ...]:
     if recipe.training.processes > 1:
         lines.append(f"training.processes: 1 in place of {recipe.training.processes}")
     lines += [
-        f"variants.{name}.method: {changed.variants[name].method} in place of {variant.method}, "
-        "which is not built yet"
+        f"variants.{name}.max_bytes: left out, it is for the real base"
         for name, variant in recipe.variants.items()
-        if variant.method != changed.variants[name].method
+        if variant.max_bytes is not None
     ]
     if changed.dataset.holdout_share != recipe.dataset.holdout_share:
         share, asked = changed.dataset.holdout_share, recipe.dataset.holdout_share

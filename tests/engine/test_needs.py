@@ -36,10 +36,6 @@ def test_the_full_recipe_lists_everything_missing_at_once_within_five_seconds():
     ("changes", "line"),
     [
         ({"publish": {"to": "hf:me/models"}}, "publish.to: lofi-recipe 0.1.0 publishes to folders"),
-        (
-            {"variants": {"int4": {"weights": "int4", "method": "awq"}}},
-            "variant int4: method 'awq' is not built yet in 0.1.0 - use rtn, hqq or k-quant",
-        ),
     ],
 )
 def test_what_this_version_cannot_do_is_refused_not_skipped(tmp_path, changes, line):

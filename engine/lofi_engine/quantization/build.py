@@ -93,6 +93,7 @@ def _write(work: Work, file: str) -> None:
         work.target / file,
         work.forms[component],
         matrices=work.quantizes(component),
+        grams=work.bundle.grams.get(component),
     )
     if component == GATED:
         split_context(work.target / file)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from lofi_engine.quantization import fp16, int8, nbits, tables
-from lofi_engine.quantization.methods import BLOCK_SIZES, BlockMethod
+from lofi_engine.quantization.methods import BLOCK_SIZES, CALIBRATED, BlockMethod
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +69,27 @@ def stored_error(form: Form, array: npt.NDArray[np.float32]) -> float:
     return float(np.square(difference, dtype=np.float64).sum()) / size
 
 
-def store(graph: ir.Graph, value: ir.Value, form: Form) -> str:
+@dataclass(frozen=True)
+class Heard:
+    """What calibration knows of one matrix's activation.
+
+    Args:
+        gram: the sum of x^T x over it, (rows, rows).
+        input_scale: (rows,), what awq divides it by; shared by the matrices that share it.
+    """
+
+    gram: npt.NDArray[np.float32]
+    input_scale: npt.NDArray[np.float32] | None = None
+
+
+def store(graph: ir.Graph, value: ir.Value, form: Form, heard: Heard | None = None) -> str:
     """Store initializer `value` of `graph` in `form`.
+
+    Args:
+        graph: changed.
+        value: a float32 weight.
+        form: how.
+        heard: for the methods that are calibrated.
 
     Returns:
         Why it stayed float32 (see `fp16.keeps_float32`), or "".
@@ -85,7 +104,7 @@ def store(graph: ir.Graph, value: ir.Value, form: Form) -> str:
         if not reason:
             fp16.store_float16(graph, value)
         return reason
-    quantized = _quantize(form, np.ascontiguousarray(array, dtype=np.float32))
+    quantized = _quantize(form, np.ascontiguousarray(array, dtype=np.float32), heard)
     if isinstance(quantized, int8.Columns):
         int8.replace_matmuls(graph, value, quantized)
     elif isinstance(quantized, nbits.Blocks):
@@ -96,10 +115,12 @@ def store(graph: ir.Graph, value: ir.Value, form: Form) -> str:
 
 
 def _quantize(
-    form: Form, array: npt.NDArray[np.float32]
+    form: Form, array: npt.NDArray[np.float32], heard: Heard | None = None
 ) -> int8.Columns | nbits.Blocks | tables.Table:
     if form.kind == "dynamic":
         return int8.quantize_columns(array)
+    if form.kind == "blocks" and form.method in CALIBRATED:
+        return _quantize_by_ear(form, array, heard)
     if form.kind == "blocks":
         return nbits.quantize_blocks(
             array, bits=form.bits, block_size=form.block_size, method=form.method
@@ -107,3 +128,21 @@ def _quantize(
     if form.kind == "table":
         return tables.quantize_table(array, form.bits, form.block_size)
     raise ValueError(f"{form.kind} is not a quantized form")
+
+
+def _quantize_by_ear(
+    form: Form, array: npt.NDArray[np.float32], heard: Heard | None
+) -> nbits.Blocks:
+    from lofi_engine.quantization.awq import quantize_plainly
+    from lofi_engine.quantization.gptq import quantize_gptq
+
+    if heard is None:
+        raise ValueError(f"{form.method} needs activations")
+    bits, block_size = form.bits, form.block_size
+    if form.method == "gptq":
+        return quantize_gptq(array, heard.gram, bits=bits, block_size=block_size)
+    scale = heard.input_scale
+    if scale is None:
+        return quantize_plainly(array, bits=bits, block_size=block_size)
+    blocks = quantize_plainly(array * scale[:, None], bits=bits, block_size=block_size)
+    return replace(blocks, input_scale=scale)

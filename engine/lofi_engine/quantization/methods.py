@@ -15,9 +15,10 @@ AUTO = "auto"
 NOMINAL_BITS: Mapping[str, int] = {"fp16": 16, "int8": 8, "int4": 4}
 """Values of `variants.<name>.weights`."""
 
-BlockMethod = Literal["rtn", "hqq", "k-quant"]
-"""How a block's scale and zero point are found: round to nearest, half-quadratic (4 bits only), or
-llama.cpp's k-quant search (4 bits only)."""
+BlockMethod = Literal["rtn", "hqq", "k-quant", "awq", "gptq"]
+"""How a block's scale and zero point are found: round to nearest, half-quadratic (4 bits only),
+llama.cpp's k-quant search (4 bits only), or by what calibration prompts make of its inputs: awq
+balances them, gptq lets rows make up for each other's errors."""
 
 BLOCK_METHODS: tuple[BlockMethod, ...] = get_args(BlockMethod)
 
@@ -25,21 +26,18 @@ EIGHT_BIT_METHODS = ("dynamic", "weight-only")
 """How 8-bit matrices are stored. Dynamic, unless asked: on CPUs it is more than twice as fast as
 8-bit `MatMulNBits`, smaller, and loads on older runtimes; it costs 0.024 against 0.012 of error."""
 
-LATER_METHODS = ("awq",)
-"""What a recipe may name and this version cannot build."""
+CALIBRATED: tuple[BlockMethod, ...] = ("awq", "gptq")
+"""Those that need activations."""
 
 METHODS_OF: Mapping[str, tuple[str, ...]] = {
     "int8": (AUTO, *EIGHT_BIT_METHODS, *BLOCK_METHODS),
-    "int4": (AUTO, *BLOCK_METHODS, *LATER_METHODS),
+    "int4": (AUTO, *BLOCK_METHODS),
 }
 """Which methods make which width. A block method of an int8 variant says how the weights that its
 `max_bytes` lowers to 4 bits are found; without a budget it would do nothing."""
 
 ALL_METHODS = tuple(dict.fromkeys(name for names in METHODS_OF.values() for name in names))
 """Values of `variants.<name>.method`."""
-
-BUILT_METHODS = frozenset(ALL_METHODS) - frozenset(LATER_METHODS)
-"""Those of them that the quantize stage carries out."""
 
 BLOCK_SIZES = (16, 32, 64, 128, 256)
 """Values of `variants.<name>.block_size`; 16 is the least that ONNX Runtime's operators take."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lofi_engine.quantization.methods import BlockMethod
+from lofi_engine.quantization.methods import CALIBRATED, BlockMethod
 from lofi_engine.quantization.weights import SCALE
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Blocks:
         values: uint8, packed, (columns, rows / block size, block size * bits / 8).
         scale: float32, (columns * rows / block size,).
         zero_point: packed uint8, or float32 for hqq.
+        input_scale: float32 (rows,), what the activation is divided by first; None leaves it.
     """
 
     rows: int
@@ -47,6 +48,7 @@ class Blocks:
     values: npt.NDArray[np.uint8]
     scale: npt.NDArray[np.float32]
     zero_point: npt.NDArray[np.generic]
+    input_scale: npt.NDArray[np.float32] | None = None
 
     def dequantize(self) -> npt.NDArray[np.float32]:
         """Give the matrix (rows, columns) these numbers stand for."""
@@ -60,7 +62,10 @@ class Blocks:
             zero_point = _unpack(zero_point, self.bits)[:, :blocks]
         numbers -= zero_point[..., None].astype(np.float32)
         numbers *= self.scale.reshape(self.columns, blocks, 1)
-        return np.ascontiguousarray(numbers.reshape(self.columns, self.rows).T)
+        matrix = np.ascontiguousarray(numbers.reshape(self.columns, self.rows).T)
+        if self.input_scale is not None:
+            matrix /= self.input_scale[:, None]
+        return matrix
 
 
 def quantize_blocks(
@@ -77,6 +82,8 @@ def quantize_blocks(
     rows, columns = matrix.shape
     if rows % block_size:
         raise ValueError(f"blocks of {block_size} do not divide {rows} rows")
+    if method in CALIBRATED:
+        raise ValueError(f"{method} needs activations")
     if bits != 4 and method != "rtn":
         raise ValueError(f"{method} works in 4 bits, not {bits}")
     blocks = rows // block_size
@@ -103,11 +110,15 @@ def quantize_blocks(
 
 
 def blocks_bytes(shape: tuple[int, ...], bits: int, block_size: int, method: BlockMethod) -> int:
-    """Give the bytes a matrix of `shape` takes in this form."""
+    """Give the bytes a matrix of `shape` takes in this form.
+
+    Matrices of one activation share awq's scale of it, which is counted for each.
+    """
     rows, columns = shape
     blocks = rows // block_size
     zero_points = blocks * 4 if method == "hqq" else (blocks * bits + 7) // 8
-    return rows * columns * bits // 8 + columns * (blocks * 4 + zero_points)
+    input_scale = rows * 4 if method == "awq" else 0
+    return rows * columns * bits // 8 + columns * (blocks * 4 + zero_points) + input_scale
 
 
 def replace_matmuls(graph: ir.Graph, value: ir.Value, blocks: Blocks) -> None:
@@ -124,7 +135,7 @@ def replace_matmuls(graph: ir.Graph, value: ir.Value, blocks: Blocks) -> None:
         node = use.node
         made = ir.node(
             "MatMulNBits",
-            [node.inputs[0], values, scale, zero_point],
+            [_balanced(graph, node, blocks), values, scale, zero_point],
             attributes={
                 "K": blocks.rows,
                 "N": blocks.columns,
@@ -139,6 +150,31 @@ def replace_matmuls(graph: ir.Graph, value: ir.Value, blocks: Blocks) -> None:
             graph, node, [node], [made], node.outputs, made.outputs
         )
     graph.initializers.pop(name or "")
+
+
+def _balanced(graph: ir.Graph, matmul: ir.Node, blocks: Blocks) -> ir.Value | None:
+    """Give a product's left side divided by the blocks' input scale; products of one share it."""
+    import numpy as np
+    import onnx_ir as ir
+
+    from lofi_engine.onnx_graphs.tensors import add_initializer
+
+    source = matmul.inputs[0]
+    if blocks.input_scale is None or source is None:
+        return source
+    name = f"{source.name}.balanced"
+    for use in source.uses():
+        if use.node.name == name:
+            return use.node.outputs[0]
+    factor = add_initializer(graph, f"{name}{SCALE}", (1.0 / blocks.input_scale).astype(np.float32))
+    made = ir.node("Mul", [source, factor], name=name)
+    made.outputs[0].name = f"{name}.out"
+    producer = source.producer()
+    if producer is None:
+        graph.insert_before(next(iter(graph)), made)
+    else:
+        graph.insert_after(producer, made)
+    return made.outputs[0]
 
 
 def _one_matmul(matrix: npt.NDArray[np.float32]) -> Any:

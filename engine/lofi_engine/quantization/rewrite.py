@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
-from lofi_engine.quantization.forms import Form, store
+from lofi_engine.quantization.balance import find_input_scales
+from lofi_engine.quantization.forms import Form, Heard, store
+from lofi_engine.quantization.methods import CALIBRATED
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from lofi_engine.calibration.grams import Grams
 
 CONTRIB = "com.microsoft"
 
@@ -34,7 +38,12 @@ def load_graph(path: Path, *, matrices: bool) -> ir.Model:
 
 
 def rewrite_graph(
-    source: Path, target: Path, forms: Mapping[str, Form], *, matrices: bool = False
+    source: Path,
+    target: Path,
+    forms: Mapping[str, Form],
+    *,
+    matrices: bool = False,
+    grams: Grams | None = None,
 ) -> dict[str, list[str]]:
     """Write the graph at `source` to `target` with its weights stored in `forms`, by name.
 
@@ -46,6 +55,7 @@ def rewrite_graph(
         target: another path.
         forms: how to store which weight; the others stay as they are.
         matrices: as for `load_graph`, which gave the names in `forms`.
+        grams: what calibration knows of the graph's activations, for the forms that need it.
 
     Returns:
         The weights that stayed float32 although float16 was asked, by reason ("vector", "small",
@@ -63,10 +73,14 @@ def rewrite_graph(
     model = load_graph(source, matrices=matrices)
     external = external_weights(model)
     kept: dict[str, list[str]] = defaultdict(list)
+    scales = find_input_scales(model.graph, forms, grams) if grams else {}
     for name, form in forms.items():
         value = model.graph.initializers[name]
         _check_finite(source, value)
-        reason = store(model.graph, value, form)
+        heard = None
+        if grams is not None and form.method in CALIBRATED:
+            heard = Heard(grams.of(name), scales.get(name))
+        reason = store(model.graph, value, form, heard)
         if reason:
             kept[reason].append(name)
     if any(node.domain == CONTRIB for node in model.graph):

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form, fit_block
 from lofi_engine.quantization.methods import (
-    ALL_METHODS,
     ALWAYS_FP16,
     AUTO,
     BLOCK_METHODS,
     BLOCK_SIZES,
-    BUILT_METHODS,
+    CALIBRATED,
     FLOOR_BITS,
     METHODS_OF,
     NOMINAL_BITS,
@@ -24,7 +23,6 @@ from lofi_engine.quantization.methods import (
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
 from lofi_engine.recipe.problems import listed
-from lofi_runtime.version import VERSION
 
 MIN_ELEMENTS = 1024
 """Smaller matrices and tables are left alone; they count as not covered."""
@@ -107,12 +105,7 @@ def _check_method(where: str, variant: Variant) -> None:
     method = variant.method
     if variant.weights == "fp16" or method == AUTO:
         return
-    if method in ALL_METHODS and method not in BUILT_METHODS:
-        raise StageError(
-            f"{where}: method '{method}' is not built yet in {VERSION}",
-            hint=f"use {listed(BLOCK_METHODS)}",
-        )
-    allowed = [name for name in METHODS_OF[variant.weights] if name in BUILT_METHODS]
+    allowed = METHODS_OF[variant.weights]
     if method not in allowed:
         raise StageError(
             f"{where}: method '{method}' does not make {variant.weights}",
@@ -126,3 +119,8 @@ def _check_block_size(where: str, variant: Variant) -> None:
             f"{where}: block_size {variant.block_size} is not {listed(map(str, BLOCK_SIZES))}",
             hint="32 is the most accurate common choice, 128 the smallest file",
         )
+
+
+def is_calibrated(variant: Variant) -> bool:
+    """Say whether a variant cannot be made without activations."""
+    return variant.weights != "fp16" and variant.method in CALIBRATED

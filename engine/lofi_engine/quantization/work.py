@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lofi_engine.quantization.forms import FP16, Form
 from lofi_engine.quantization.methods import NOMINAL_BITS
 from lofi_engine.quantization.rules import component_bits
 from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
+
+if TYPE_CHECKING:
+    from lofi_engine.calibration.grams import Grams
 
 GATED = "transformer_decoder"
 """The component that must be what the variant's name says."""
@@ -28,6 +31,7 @@ class Bundle:
         others: its other files (tokenizer, vocabulary), copied as they are.
         examples: inputs by component and name.
         references: float32 outputs on those inputs, by component and name.
+        grams: what calibration knows of the activations, by component; empty where nobody asked.
     """
 
     folder: Path
@@ -35,6 +39,7 @@ class Bundle:
     others: tuple[str, ...]
     examples: Mapping[str, Mapping[str, Any]]
     references: Mapping[str, Mapping[str, Any]]
+    grams: Mapping[str, Grams] = field(default_factory=dict)
 
 
 @dataclass

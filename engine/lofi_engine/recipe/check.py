@@ -17,6 +17,7 @@ from lofi_engine.quantization.methods import (
     ALL_METHODS,
     ALWAYS_FP16,
     BLOCK_METHODS,
+    CALIBRATED,
     METHODS_OF,
 )
 from lofi_engine.recipe.document import Document
@@ -247,7 +248,7 @@ def _select(document: Document, values: _Values) -> Iterator[Problem]:
         yield document.problem((*path, "fad"), message)
 
 
-def _variants(document: Document, _values: _Values) -> Iterator[Problem]:
+def _variants(document: Document, values: _Values) -> Iterator[Problem]:
     """Check each variant's keys against its width; what would do nothing is refused."""
     variants = document.value().get("variants")
     for name, variant in variants.items() if isinstance(variants, dict) else ():
@@ -273,6 +274,9 @@ def _variants(document: Document, _values: _Values) -> Iterator[Problem]:
                     "its max_bytes; add max_bytes or remove it"
                 )
                 yield document.problem((*path, "method"), message)
+            if method in CALIBRATED and values.get("calibration", {}).get("prompts") == 1:
+                message = f"1 cannot calibrate {quoted(method)}: a vocal style is needed too; ask 2"
+                yield document.problem(("calibration", "prompts"), message)
             kept = _get(variant, ("keep_fp16",), list)
             lost = [part for part in ALWAYS_FP16 if kept is not None and part not in kept]
             if lost:

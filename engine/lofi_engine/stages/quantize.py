@@ -2,46 +2,79 @@
 
 A folder is a whole bundle, the decoder's two halves included, plus `record.json`: bytes by
 component, weights by width, coverage, distance from float32, and the oldest ONNX Runtime that loads
-it.
+it. Where a variant is calibrated, float32 renders the recipe's calibration prompts first.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lofi_engine.errors import StageError
+from lofi_engine.quantization.rules import is_calibrated
 from lofi_engine.recipe import model
 from lofi_engine.stages.base import Outcome, StageContext
+from lofi_engine.styles.source import StylesSource, styles_folders, styles_source
 from lofi_runtime.atomic import read_json, write_json
 from lofi_runtime.bundle import OPTIONAL_GRAPHS
+from lofi_runtime.pipeline import VERSION as PIPELINE_VERSION
 
 if TYPE_CHECKING:
+    from lofi_engine.calibration.grams import Grams
     from lofi_engine.quantization.work import Bundle
 
 VERSION = 3
 
 RECORD_FILE = "record.json"
 EXPORT_RECORD = "export.json"
+MODEL_FILE = "model.json"
+CALIBRATED_COMPONENTS = ("text_encoder", "transformer_decoder")
+"""Whose matrices may have 4 bits; see `methods.FLOOR_BITS`."""
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """What calibration renders.
+
+    Args:
+        prompts: how many.
+        duration_sec: of each.
+        styles: that they are prompts of.
+        pipeline_version: of the code that renders them.
+    """
+
+    prompts: int
+    duration_sec: int
+    styles: StylesSource
+    pipeline_version: int
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Which variants to make, by name."""
+    """Which variants to make, by name; and what calibrates them, where one needs it."""
 
     variants: Mapping[str, model.Variant]
+    calibrating: Calibrating | None = None
 
 
 def settings(recipe: model.Recipe) -> Settings:
     """Take the variants from the recipe."""
-    return Settings(recipe.variants)
+    calibrating = None
+    if any(map(is_calibrated, recipe.variants.values())):
+        duration_sec = math.ceil(recipe.measure.duration_sec)
+        styles = styles_source(recipe)
+        calibrating = Calibrating(
+            recipe.calibration.prompts, duration_sec, styles, PIPELINE_VERSION
+        )
+    return Settings(recipe.variants, calibrating)
 
 
-def sources(_recipe: model.Recipe) -> tuple[Path, ...]:
-    """Nothing besides the export."""
-    return ()
+def sources(recipe: model.Recipe) -> tuple[Path, ...]:
+    """The recipe's own styles give the calibration prompts."""
+    return styles_folders(recipe) if settings(recipe).calibrating else ()
 
 
 def run(context: StageContext, settings: Settings) -> Outcome:
@@ -61,6 +94,8 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     total = len(graphs) * len(settings.variants)
     context.emit(0, total, "graphs", "running the float32 graphs")
     bundle = _open_bundle(source, graphs, others)
+    if settings.calibrating is not None:
+        bundle = replace(bundle, grams=_calibrate(context, settings.calibrating, source))
     facts: dict[str, int] = {}
     for number, (name, variant) in enumerate(settings.variants.items()):
         folder = context.work / name
@@ -77,6 +112,35 @@ def run(context: StageContext, settings: Settings) -> Outcome:
         facts={"total_bytes": facts},
         measured_files=frozenset(f"{name}/{RECORD_FILE}" for name in settings.variants),
     )
+
+
+def _calibrate(context: StageContext, calibrating: Calibrating, source: Path) -> dict[str, Grams]:
+    """Render the calibration prompts and look at what the matrices of 4 bits are given."""
+    from lofi_engine.calibration.grams import collect_grams
+    from lofi_engine.calibration.prompts import calibration_prompts
+    from lofi_engine.calibration.samples import record_samples
+    from lofi_runtime.styles.taxonomy import load_styles
+
+    styles = load_styles(calibrating.styles.folder(context.home))
+    prompts = calibration_prompts(styles, calibrating.prompts, context.seed % 2**32)
+    samples = record_samples(
+        source,
+        read_json(source / MODEL_FILE)["pipeline"],
+        prompts,
+        context.progress / "samples",
+        duration_sec=calibrating.duration_sec,
+        threads=1,  # sums in one order, so that the same recipe gives the same bytes
+        on_prompt=lambda done, total: context.emit(done, total, "calibration prompts"),
+    )
+    grams = {}
+    for component in CALIBRATED_COMPONENTS:
+
+        def report(done: int, total: int, name: str = component) -> None:
+            context.emit(done, total, "calibration passes", f"activations of {name}")
+
+        place = context.progress / "grams" / component
+        grams[component] = collect_grams(source / f"{component}.onnx", samples, place, report)
+    return grams
 
 
 def _read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

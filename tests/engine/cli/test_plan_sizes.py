@@ -106,7 +106,6 @@ def test_a_base_of_unknown_configuration_is_one_line_and_the_plan_stands(tmp_pat
     ("override", "line"),
     [
         ("variants.int8.max_bytes=1000000", "int8: about "),
-        ("variants.int4.method=awq", "int4: method 'awq' is not built yet"),
     ],
 )
 def test_what_a_variant_could_not_be_is_said_below_the_table(tmp_path, capsys, override, line):
