@@ -132,7 +132,9 @@ def _heard(
     true_mel = vocoder.mel_transform(sound.flatten(0, 1))
     log_mel = F.l1_loss(vocoder.mel_transform(samples.flatten(0, 1)), true_mel)
     decoded = F.l1_loss(mel.flatten(0, 1), true_mel)
-    lock = frame_lock(samples.flatten(0, 1), sound.flatten(0, 1), HOP)
+    # Held to mel frames alone, what repeats moves to latent frames, eight times as long.
+    channels = samples.flatten(0, 1), sound.flatten(0, 1)
+    lock = torch.stack([frame_lock(*channels, hop) for hop in (HOP, SAMPLES_PER_FRAME)]).sum()
     parts = {"spectra": spectra, "log_mel": log_mel, "decoded": decoded, "lock": lock}
     losses |= {name: part.item() for name, part in parts.items()}
     total: Tensor = spectra + _MEL * log_mel + _DECODED * decoded + _LOCK * lock
