@@ -12,6 +12,7 @@ from lofi_engine.onnx_graphs.context import run_halves, split_context
 from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.distance import Distance, compare_outputs
 from lofi_engine.quantization.fit import fit_budget
+from lofi_engine.quantization.methods import CALIBRATED
 from lofi_engine.quantization.operators import check_operators
 from lofi_engine.quantization.record import describe_variant
 from lofi_engine.quantization.rewrite import load_graph, rewrite_graph
@@ -20,6 +21,7 @@ from lofi_engine.quantization.weights import find_weights
 from lofi_engine.quantization.work import GATED, Bundle, Work
 
 if TYPE_CHECKING:
+    from lofi_engine.calibration.grams import Grams
     from lofi_engine.recipe.model import Variant
 
 Report = Callable[[int, str], None]
@@ -65,6 +67,8 @@ def build_variant(
     for file in fit_budget(work):
         _write(work, file)
     _check_bytes(work)
+    if work.allocation is not None and bundle.calibration is not None:
+        work.allocation["error"] = bundle.calibration.error_of_bundle(target)
     distances: dict[str, dict[str, Distance]] = {}
     for file in bundle.graphs:
         component = Path(file).stem
@@ -93,10 +97,17 @@ def _write(work: Work, file: str) -> None:
         work.target / file,
         work.forms[component],
         matrices=work.quantizes(component),
-        grams=work.bundle.grams.get(component),
+        grams=_grams(work, component),
     )
     if component == GATED:
         split_context(work.target / file)
+
+
+def _grams(work: Work, component: str) -> Grams | None:
+    """Give what calibration heard of a component, where one of its weights is stored by it."""
+    calibration = work.bundle.calibration
+    asked = any(form.method in CALIBRATED for form in work.forms[component].values())
+    return calibration.grams(component) if asked and calibration is not None else None
 
 
 def _check_cut(

@@ -7,13 +7,12 @@ spare lifts those that gain most.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
-from lofi_engine.quantization.budget import Allocation, BudgetError, Item, Option, allocate
-from lofi_engine.quantization.forms import Form, stored_bytes, stored_error
+from lofi_engine.quantization.budget import Allocation, Item, Option, allocate
+from lofi_engine.quantization.forms import Form, stored_as, stored_bytes
 from lofi_engine.quantization.methods import FLOOR_BITS
 from lofi_engine.quantization.rewrite import load_graph
 from lofi_engine.quantization.rules import wanted_form
@@ -51,17 +50,9 @@ def fit_budget(work: Work) -> tuple[str, ...]:
     if lowering and fits:
         return ()
     others = _alternatives(work, 4 if lowering else 8)
+    left = _bytes_to_give(work, others, work.variant.max_bytes)
     items = _items(work, others)
-    now_bytes = sum(item.options[0].size_bytes for item in items)
-    fixed_bytes = work.total_bytes() - now_bytes
-    try:
-        allocation = allocate(items, work.variant.max_bytes - fixed_bytes)
-    except BudgetError as error:
-        raise StageError(
-            f"variant {work.name}: max_bytes {work.variant.max_bytes} is out of reach, the "
-            f"smallest size is {fixed_bytes + error.smallest_bytes} bytes",
-            hint="raise max_bytes, or choose a narrower weights or a larger block_size",
-        ) from error
+    allocation = allocate(items, left)
     for (component, weight), form in others.items():
         if allocation.chosen[_label(component, weight)]:
             work.forms[component][weight.name] = form
@@ -85,6 +76,31 @@ def _alternatives(work: Work, bits: int) -> dict[Key, Form]:
     return found
 
 
+def _bytes_to_give(work: Work, others: Mapping[Key, Form], max_bytes: int) -> int:
+    """Give what is left for the weights that may move; refuses before any error is measured."""
+    now_bytes = smallest_bytes = 0
+    for key, form in others.items():
+        now, other = _sizes(work, key, form)
+        now_bytes += now
+        smallest_bytes += min(now, other)
+    fixed_bytes = work.total_bytes() - now_bytes
+    if fixed_bytes + smallest_bytes > max_bytes:
+        raise StageError(
+            f"variant {work.name}: max_bytes {max_bytes} is out of reach, the smallest size is "
+            f"{fixed_bytes + smallest_bytes} bytes",
+            hint="raise max_bytes, or choose a narrower weights or a larger block_size",
+        )
+    return max_bytes - fixed_bytes
+
+
+def _sizes(work: Work, key: Key, other: Form) -> tuple[int, int]:
+    """Give the bytes of a weight as it is now, and in its other form."""
+    component, weight = key
+    node_bytes = NODE_BYTES * (DECODER_GRAPHS if component == GATED else 1)
+    now = stored_bytes(work.forms[component][weight.name], weight.shape)
+    return now, stored_bytes(other, weight.shape) + node_bytes
+
+
 def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
     """Give each weight's two options: as it is now, and in its other form."""
     import numpy as np
@@ -98,18 +114,28 @@ def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
     for (component, weight), other in others.items():
         initializer = graphs[component].initializers[weight.name]
         array = np.ascontiguousarray(array_of(initializer), dtype=np.float32)
-        node_bytes = NODE_BYTES * (DECODER_GRAPHS if component == GATED else 1)
-        options = []
-        for form, more_bytes in ((work.forms[component][weight.name], 0), (other, node_bytes)):
-            size_bytes = stored_bytes(form, weight.shape) + more_bytes
-            options.append(Option(size_bytes, _ranking_error(form, array)))
-        items.append(Item(_label(component, weight), tuple(options)))
+        forms = work.forms[component][weight.name], other
+        sizes = _sizes(work, (component, weight), other)
+        options = tuple(
+            Option(size_bytes, _error(work, component, weight, form, array))
+            for form, size_bytes in zip(forms, sizes, strict=True)
+        )
+        items.append(Item(_label(component, weight), options))
     return items
 
 
-def _ranking_error(form: Form, array: npt.NDArray[np.float32]) -> float:
-    """Measure by rounding whatever the method: hqq and k-quant take hours on a full decoder."""
-    return stored_error(replace(form, method="rtn"), array)
+def _error(
+    work: Work, component: str, weight: Weight, form: Form, array: npt.NDArray[np.float32]
+) -> float:
+    calibration = work.bundle.calibration
+    if calibration is None:
+        raise ValueError("a budget is fitted by calibrated errors")
+    return calibration.error_of(
+        component,
+        weight.name,
+        f"{form.kind} {form.bits} {form.block_size}",
+        lambda: stored_as(form, array),
+    )
 
 
 def _describe(

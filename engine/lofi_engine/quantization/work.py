@@ -14,7 +14,7 @@ from lofi_engine.quantization.weights import Weight
 from lofi_engine.recipe.model import Variant
 
 if TYPE_CHECKING:
-    from lofi_engine.calibration.grams import Grams
+    from lofi_engine.calibration.calibration import Calibration
 
 GATED = "transformer_decoder"
 """The component that must be what the variant's name says."""
@@ -31,7 +31,7 @@ class Bundle:
         others: its other files (tokenizer, vocabulary), copied as they are.
         examples: inputs by component and name.
         references: float32 outputs on those inputs, by component and name.
-        grams: what calibration knows of the activations, by component; empty where nobody asked.
+        calibration: answers by what the pipeline gives the graphs; None where no variant asks.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class Bundle:
     others: tuple[str, ...]
     examples: Mapping[str, Mapping[str, Any]]
     references: Mapping[str, Mapping[str, Any]]
-    grams: Mapping[str, Grams] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
 
 @dataclass

@@ -274,8 +274,9 @@ def _variants(document: Document, values: _Values) -> Iterator[Problem]:
                     "its max_bytes; add max_bytes or remove it"
                 )
                 yield document.problem((*path, "method"), message)
-            if method in CALIBRATED and values.get("calibration", {}).get("prompts") == 1:
-                message = f"1 cannot calibrate {quoted(method)}: a vocal style is needed too; ask 2"
+            asks = method in CALIBRATED or "max_bytes" in variant
+            if asks and _get(values, ("calibration", "prompts"), int) == 1:
+                message = f"1 cannot calibrate variant {name}: a vocal style is needed too; ask 2"
                 yield document.problem(("calibration", "prompts"), message)
             kept = _get(variant, ("keep_fp16",), list)
             lost = [part for part in ALWAYS_FP16 if kept is not None and part not in kept]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from lofi_runtime.bundle import OPTIONAL_GRAPHS
 from lofi_runtime.pipeline import VERSION as PIPELINE_VERSION
 
 if TYPE_CHECKING:
-    from lofi_engine.calibration.grams import Grams
+    from lofi_engine.calibration.calibration import Calibration
     from lofi_engine.quantization.work import Bundle
 
 VERSION = 3
@@ -31,8 +32,6 @@ VERSION = 3
 RECORD_FILE = "record.json"
 EXPORT_RECORD = "export.json"
 MODEL_FILE = "model.json"
-CALIBRATED_COMPONENTS = ("text_encoder", "transformer_decoder")
-"""Whose matrices may have 4 bits; see `methods.FLOOR_BITS`."""
 
 
 @dataclass(frozen=True)
@@ -94,53 +93,43 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     total = len(graphs) * len(settings.variants)
     context.emit(0, total, "graphs", "running the float32 graphs")
     bundle = _open_bundle(source, graphs, others)
-    if settings.calibrating is not None:
-        bundle = replace(bundle, grams=_calibrate(context, settings.calibrating, source))
     facts: dict[str, int] = {}
-    for number, (name, variant) in enumerate(settings.variants.items()):
-        folder = context.work / name
-        folder.mkdir()
-        before = number * len(graphs)
+    with ExitStack() as afterwards:
+        if settings.calibrating is not None:
+            calibration = _calibration(context, settings.calibrating, source)
+            afterwards.callback(calibration.close)
+            bundle = replace(bundle, calibration=calibration)
+        for number, (name, variant) in enumerate(settings.variants.items()):
+            folder = context.work / name
+            folder.mkdir()
+            before = number * len(graphs)
 
-        def report(stored: int, message: str, before: int = before) -> None:
-            context.emit(before + stored, total, "graphs", message)
+            def report(stored: int, message: str, before: int = before) -> None:
+                context.emit(before + stored, total, "graphs", message)
 
-        record = build_variant(name, variant, bundle, folder, report)
-        write_json(folder / RECORD_FILE, record)
-        facts[name] = record["total_bytes"]
+            record = build_variant(name, variant, bundle, folder, report)
+            write_json(folder / RECORD_FILE, record)
+            facts[name] = record["total_bytes"]
     return Outcome(
         facts={"total_bytes": facts},
         measured_files=frozenset(f"{name}/{RECORD_FILE}" for name in settings.variants),
     )
 
 
-def _calibrate(context: StageContext, calibrating: Calibrating, source: Path) -> dict[str, Grams]:
-    """Render the calibration prompts and look at what the matrices of 4 bits are given."""
-    from lofi_engine.calibration.grams import collect_grams
+def _calibration(context: StageContext, calibrating: Calibrating, source: Path) -> Calibration:
+    from lofi_engine.calibration.calibration import Calibration
     from lofi_engine.calibration.prompts import calibration_prompts
-    from lofi_engine.calibration.samples import record_samples
     from lofi_runtime.styles.taxonomy import load_styles
 
     styles = load_styles(calibrating.styles.folder(context.home))
-    prompts = calibration_prompts(styles, calibrating.prompts, context.seed % 2**32)
-    samples = record_samples(
+    return Calibration(
         source,
         read_json(source / MODEL_FILE)["pipeline"],
-        prompts,
-        context.progress / "samples",
+        calibration_prompts(styles, calibrating.prompts, context.seed % 2**32),
+        context.progress,
         duration_sec=calibrating.duration_sec,
-        threads=1,  # sums in one order, so that the same recipe gives the same bytes
-        on_prompt=lambda done, total: context.emit(done, total, "calibration prompts"),
+        report=context.emit,
     )
-    grams = {}
-    for component in CALIBRATED_COMPONENTS:
-
-        def report(done: int, total: int, name: str = component) -> None:
-            context.emit(done, total, "calibration passes", f"activations of {name}")
-
-        place = context.progress / "grams" / component
-        grams[component] = collect_grams(source / f"{component}.onnx", samples, place, report)
-    return grams
 
 
 def _read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

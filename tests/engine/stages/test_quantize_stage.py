@@ -28,6 +28,7 @@ AUDIO = ("dcae_decoder", "vocoder")
 FP16 = Variant("fp16", "rtn", 64, None, AUDIO)
 INT8 = Variant("int8", "rtn", 64, None, AUDIO)
 INT4 = Variant("int4", "rtn", 64, None, AUDIO)
+CALIBRATING = quantize.Calibrating(4, 5, StylesSource(None, ""), 1)
 PLAIN = {"fp16": FP16, "int8": INT8, "int4": INT4}
 
 
@@ -154,7 +155,7 @@ def test_an_int8_budget_lowers_weights_to_4_bits_and_holds(plain, tmp_path):
     whole = plain[1].facts["total_bytes"]["int8"]
     budget = whole - 60_000
     variant = Variant("int8", "hqq", 64, budget, AUDIO)
-    outcome, records, _ = _quantize(tmp_path, {"mixed": variant})
+    outcome, records, _ = _quantize(tmp_path, {"mixed": variant}, CALIBRATING)
     assert budget - 60_000 < outcome.facts["total_bytes"]["mixed"] <= budget
     record = records["mixed"]
     assert record["moved_by_budget"]
@@ -162,12 +163,19 @@ def test_an_int8_budget_lowers_weights_to_4_bits_and_holds(plain, tmp_path):
     assert record["widths_total"]["4"] > 0
     assert record["matmul_coverage"]["transformer_decoder"] == 1.0
     assert record["oldest_onnxruntime"] == "1.20"
+    told = record["allocation"]
+    assert told["least_possible_error"] <= told["predicted_error"] + 1e-12
+    assert 0 < told["error"] < 0.1
+    moved = {name for name, row in told["weights"].items() if row["moved_to_bits"]}
+    assert moved == {
+        f"{part}/{one}" for part, names in record["moved_by_budget"].items() for one in names
+    }
 
 
 def test_spare_bytes_of_an_int4_budget_lift_weights_while_the_name_stays_true(plain, tmp_path):
     whole = plain[1].facts["total_bytes"]["int4"]
     variant = Variant("int4", "rtn", 64, whole + 34_000, AUDIO)
-    outcome, records, _ = _quantize(tmp_path, {"lifted": variant})
+    outcome, records, _ = _quantize(tmp_path, {"lifted": variant}, CALIBRATING)
     assert whole < outcome.facts["total_bytes"]["lifted"] <= whole + 34_000
     record = records["lifted"]
     assert record["widths"]["transformer_decoder"]["8"] > 0
@@ -186,9 +194,6 @@ def test_a_variant_over_its_budget_says_by_how_much(plain, tmp_path):
         StageError, match=rf"variant small: {smallest} bytes, which is 1234 over its max_bytes"
     ):
         _quantize(tmp_path, {"small": variant})
-
-
-CALIBRATING = quantize.Calibrating(4, 5, StylesSource(None, ""), 1)
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +255,7 @@ def test_calibrating_is_told_of_and_goes_on_where_it_was_stopped(calibrated, tmp
 def test_a_budget_no_width_reaches_says_the_smallest_size(plain, tmp_path):
     variant = Variant("int8", "rtn", 64, 1000, AUDIO)
     with pytest.raises(StageError, match="max_bytes 1000 is out of reach, the smallest size is"):
-        _quantize(tmp_path, {"tiny": variant})
+        _quantize(tmp_path, {"tiny": variant}, CALIBRATING)
 
 
 def test_a_decoder_kept_at_fp16_is_not_an_int8_variant(tmp_path):
