@@ -33,7 +33,7 @@ $(VENV)/.test: $(VENV)/.engine
 demo: $(VENV)/.engine
 	$(BIN)/lofi-recipe run recipes/starter.yaml
 	@echo
-	@echo "A clip by the int8 variant just published (its base is untrained: expect noise):"
+	@echo "A clip by the int8 variant just published:"
 	@$(BIN)/lofi-recipe generate recipes/starter.yaml "rainy night coding" --variant int8 --out published/demo-int8.wav
 	@echo "A track by the procedural backend, which needs no model:"
 	@$(BIN)/lofi-runtime generate "rainy night coding" --backend procedural --duration-sec 30 --out published/demo-procedural.wav

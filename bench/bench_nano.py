@@ -23,8 +23,9 @@ from typing import Any
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # an idle pool must not spin beside another's run
 
+from lofi_engine.base_quality.card_sections import write_section
 from lofi_engine.events import ignore
-from lofi_engine.models.ace_step_v1.builtin import NANO, NANO_FOLDER
+from lofi_engine.models.ace_step_v1.builtin import NANO
 from lofi_engine.models.loading import load_base
 from lofi_engine.recipe.model import Base, Variant
 from lofi_engine.stages import export, quantize
@@ -143,6 +144,31 @@ def _files(folder: Path) -> Iterable[Path]:
     return (file for file in folder.iterdir() if file.suffix in {".onnx", ".bin"})
 
 
+def card_section(
+    settings: str,
+    found: Mapping[str, Mapping[str, float]],
+    sizes: Mapping[str, int],
+    times: Mapping[str, float],
+) -> str:
+    """Write the table for a card."""
+    whole = {name: sum(stages.values()) for name, stages in found.items()}
+    lines = [
+        "## Speed",
+        "",
+        f"{settings}. At least {LEAST_TIMES_REAL_TIME:g} times real time is wanted of int8, "
+        f"{AIM:g} times aimed at. Made by `python bench/bench_nano.py`.",
+        "",
+        "| variant | MB | times real time | times float32 | vocoder's share |",
+        "|---|---|---|---|---|",
+    ]
+    for name, stages in found.items():
+        lines.append(
+            f"| {name} | {sizes[name] / 1e6:.1f} | {times[name]:.2f} "
+            f"| {whole[FLOAT32] / whole[name]:.2f} | {stages['vocoder'] / whole[name]:.0%} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Time the small base's variants, by stage.")
     parser.add_argument("--base", default=NANO, help="a built-in base or a folder")
@@ -150,11 +176,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=27)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--card", type=Path, help="puts the table into this card too")
     parser.add_argument("--out", type=Path, help="writes the figures as JSON too")
     asked = parser.parse_args()
-    if asked.base == NANO and not NANO_FOLDER.is_dir():
-        print(f"{NANO} is not shipped yet; name another base with --base FOLDER")
-        return 0
     reference = Base("ace-step-v1", asked.base, "main", None)
     with tempfile.TemporaryDirectory(prefix="bench-nano-") as place:
         bundles = make_bundles(reference, Path(place), asked.threads)
@@ -163,10 +187,11 @@ def main() -> int:
         sizes = {name: size_bytes(folder) for name, folder in bundles.items()}
     totals = {name: sum(stages.values()) for name, stages in found.items()}
     times = {name: asked.duration_sec / total for name, total in totals.items()}
-    print(
+    settings = (
         f"{asked.base}: {asked.duration_sec} s of stereo, {asked.steps} steps, "
         f"{asked.threads} threads of {os.cpu_count()} cores, medians of {asked.rounds}"
     )
+    print(settings)
     print(f"{'':8}{'MB':>7}" + "".join(f"{stage:>10}" for stage in STAGES) + "     whole  x real")
     for name, stages in found.items():
         columns = "".join(f"{stages[stage]:>8.2f} s" for stage in STAGES)
@@ -176,6 +201,8 @@ def main() -> int:
             + (ratio if name != FLOAT32 else "")
         )
     print(f"wanted of int8: {LEAST_TIMES_REAL_TIME:g} x real time, {AIM:g} aimed at")
+    if asked.card:
+        write_section(asked.card, "speed", card_section(settings, found, sizes, times))
     if asked.out:
         content = {
             "base": asked.base,

@@ -13,7 +13,7 @@ PREFIX = "builtin:"
 TINY = "builtin:tiny"
 """Random weights, made on the spot: for the machinery alone."""
 NANO = "builtin:lofi-nano"
-"""A small base that has learned music; its files lie in `NANO_FOLDER` once shipped."""
+"""A small base that has learned music; its files lie in `NANO_FOLDER`."""
 
 DEFINITIONS = {TINY: "1", NANO: "1"}
 """The built-in bases, each with a number that is raised whenever its weights change."""
@@ -40,6 +40,6 @@ def check_builtin(name: str) -> None:
         )
     if name == NANO and not NANO_FOLDER.is_dir():
         raise StageError(
-            f"base.model: this release does not bring the weights of {NANO}",
-            hint="make them with lofi-recipe base train recipes/nano-base.yaml and name the folder",
+            f"base.model: this install lacks the weights of {NANO}: {NANO_FOLDER} is missing",
+            hint="install lofi-recipe again; recipes/nano-base.yaml makes them from nothing",
         )
