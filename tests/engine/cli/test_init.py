@@ -16,7 +16,7 @@ def test_the_written_recipe_loads_and_is_named_after_its_file(tmp_path, capsys):
     assert recipe.name == "rainy-nights"
     assert recipe.publish.to == "published"
     assert set(recipe.measure.max_distance.bounds) == set(recipe.variants)
-    assert recipe.base.model == "builtin:tiny"
+    assert recipe.base.model == "builtin:lofi-nano"
 
 
 def test_its_first_line_leads_editors_to_the_schema(tmp_path):

@@ -47,7 +47,7 @@ def test_the_override_a_shipped_recipe_shows_works(path):
 
 def test_the_starter_needs_nothing_that_is_not_here():
     recipe = load_recipe(HOME / "starter.yaml")
-    assert recipe.base.model == "builtin:tiny"
+    assert recipe.base.model == "builtin:lofi-nano"
     assert all(source.synth for source in recipe.dataset.sources)
     assert not recipe.publish.to.startswith("hf:")
     assert set(recipe.variants) == {"fp16", "int8", "int4"}
