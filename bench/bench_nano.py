@@ -52,7 +52,9 @@ LEAST_TIMES_REAL_TIME, AIM = 1.0, 3.0
 """What the int8 variant must reach, and what is aimed at, on two cores."""
 
 
-def make_bundles(reference: Base, folder: Path, threads: int) -> dict[str, Path]:
+def make_bundles(
+    reference: Base, folder: Path, threads: int, settings: quantize.Settings
+) -> dict[str, Path]:
     """Export the base and make its variants; give the folders by name, float32 first."""
 
     def context(stage: str, **inputs: Path) -> StageContext:
@@ -69,8 +71,10 @@ def make_bundles(reference: Base, folder: Path, threads: int) -> dict[str, Path]
     del base
     export.run(context("export", merge=merged), export.Settings(reference, export.OPSET))
     made = {"export": folder / "export"}
-    quantize.run(context("quantize", **made), quantize.Settings(VARIANTS))
-    return {FLOAT32: folder / "export"} | {name: folder / "quantize" / name for name in VARIANTS}
+    quantize.run(context("quantize", **made), settings)
+    return {FLOAT32: folder / "export"} | {
+        name: folder / "quantize" / name for name in settings.variants
+    }
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ def main() -> int:
     asked = parser.parse_args()
     reference = Base("ace-step-v1", asked.base, "main", None)
     with tempfile.TemporaryDirectory(prefix="bench-nano-") as place:
-        bundles = make_bundles(reference, Path(place), asked.threads)
+        bundles = make_bundles(reference, Path(place), asked.threads, quantize.Settings(VARIANTS))
         request = Request(PROMPT, asked.duration_sec, 0, inference_steps=asked.steps)
         found = measure(bundles, request, asked.threads, asked.rounds)
         sizes = {name: size_bytes(folder) for name, folder in bundles.items()}

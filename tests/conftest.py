@@ -32,7 +32,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and those that look at the one finished run."""
+    """Keep a file's tests in one process, and those that look at the one finished run.
+
+    Only with `--dist loadgroup`, and only where xdist can: it can not with pytest 9.2.
+    """
     for item in items:
         names: tuple[str, ...] = getattr(item, "fixturenames", ())
         group = "finished run" if "finished_run" in names else item.path.name

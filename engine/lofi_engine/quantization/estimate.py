@@ -13,7 +13,6 @@ from math import prod
 
 from lofi_engine.models.outline import FLOAT32_BYTES, OutlinedWeight, Use
 from lofi_engine.quantization import fp16
-from lofi_engine.quantization.budget import BudgetError, Item, Option, allocate
 from lofi_engine.quantization.forms import FP16, Form, stored_bytes
 from lofi_engine.quantization.methods import FLOOR_BITS
 from lofi_engine.quantization.rules import component_bits, plan_forms, wanted_form
@@ -92,23 +91,27 @@ def _bytes(weight: Weight, form: Form) -> int:
 
 
 def _moved(weights: Mapping[Key, Weight], forms: Forms, variant: Variant, max_bytes: int) -> Forms:
-    """Give the weights that the budget stores in another width, as `fit.fit_budget` does."""
+    """Give the weights that the budget stores in another width.
+
+    As `fit.fit_budget` would if all lost alike: the fewest are lowered, the most are lifted.
+    """
     left = max_bytes - sum(_bytes(weights[key], form) for key, form in forms.items())
     lowering = variant.weights == "int8"
     if lowering and left >= 0:
         return {}
     others = _alternatives(weights, forms, variant, 4 if lowering else 8)
-    items = []
-    for key, other in others.items():
-        now, then = _bytes(weights[key], forms[key]), _bytes(weights[key], other)
-        worse = float(lowering)  # of the two, the narrower one
-        items.append(Item("/".join(key), (Option(now, 1 - worse), Option(then, worse))))
-    now_bytes = sum(item.options[0].size_bytes for item in items)
-    try:
-        chosen = allocate(items, now_bytes + left).chosen
-    except BudgetError as error:
-        chosen = allocate(items, error.smallest_bytes).chosen
-    return {key: other for key, other in others.items() if chosen["/".join(key)]}
+    growth = {
+        key: _bytes(weights[key], other) - _bytes(weights[key], forms[key])
+        for key, other in others.items()
+    }
+    moved: Forms = {}
+    for key in sorted(growth, key=lambda key: (growth[key], key)):
+        fits = left >= 0 if lowering else left < growth[key]
+        if fits or (lowering and growth[key] >= 0):
+            break
+        moved[key] = others[key]
+        left -= growth[key]
+    return moved
 
 
 def _alternatives(
