@@ -39,7 +39,7 @@ demo: $(VENV)/.engine
 	@$(BIN)/lofi-runtime generate "rainy night coding" --backend procedural --duration-sec 30 --out published/demo-procedural.wav
 
 # A file's tests stay in one process; torch gets one thread in each.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test: check
 	$(PYTEST)

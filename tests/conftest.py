@@ -40,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names: tuple[str, ...] = getattr(item, "fixturenames", ())
         group = "finished run" if "finished_run" in names else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
+    # The longest first: what begins last must be short, or one process waits for the other.
+    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
 
 
 def pytest_report_header() -> list[str]:
