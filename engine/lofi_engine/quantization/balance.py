@@ -30,16 +30,12 @@ def find_input_scales(
     for name, form in forms.items():
         if form.method != "awq" or name in done:
             continue
-        together = [other for other in grams.sharing(name) if _is_alike(forms, other, form)]
+        together = [other for other in grams.sharing(name) if forms.get(other) == form]
         done.update(together)
         scale = _scale_of(graph, together, form, grams)
         if (scale != 1.0).any():
             found.update(dict.fromkeys(together, scale))
     return found
-
-
-def _is_alike(forms: Mapping[str, Form], name: str, form: Form) -> bool:
-    return forms.get(name) == form
 
 
 def _scale_of(
