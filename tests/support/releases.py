@@ -21,8 +21,10 @@ def make_record(weights: str = "int8", **changes: Any) -> dict[str, Any]:
         "sizes": {"transformer_decoder": 2_600_000, "vocoder": 660_000},
         "coverage_total": 0.987654,
         "oldest_onnxruntime": "1.20",
+        "newest_onnxruntime": "1.32.0",
         "opset": 21,
         "widths": {"transformer_decoder": {"8": 900, "16": 100}},
+        "operators": {"transformer_decoder": {"MatMulInteger": {"bytes": 1100, "widths": {"8": 900}}}},
     }
     return record | changes
 

@@ -16,6 +16,9 @@ OLDEST_TRIED = "1.20"
 """Loads everything not listed below: opset 21, MatMulInteger, 4-bit MatMulNBits and 4-bit
 GatherBlockQuantized (UINT4) among them."""
 
+LOFI_NVIM_DAEMON = "1.20"
+"""What lofi.nvim's own daemon links."""
+
 NEEDS = {
     ("MatMulNBits", 8): "1.22",
     ("GatherBlockQuantized", 8): "1.23",
@@ -26,6 +29,11 @@ NEEDS = {
 def oldest_onnxruntime(model: ir.Model) -> str:
     """Give the oldest ONNX Runtime release known to load `model`."""
     return newest(NEEDS.get((node.op_type, _bits(node)), OLDEST_TRIED) for node in model.graph)
+
+
+def loads_in_daemon(oldest: str) -> bool:
+    """Say whether lofi.nvim's daemon loads what needs `oldest`."""
+    return newest([oldest, LOFI_NVIM_DAEMON]) == LOFI_NVIM_DAEMON
 
 
 def newest(releases: Iterable[str]) -> str:

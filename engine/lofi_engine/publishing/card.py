@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lofi_engine.markdown import plain
+from lofi_engine.onnx_graphs.oldest import loads_in_daemon
 from lofi_engine.publishing.facts import Release
 from lofi_engine.publishing.heard import basis_of, cell_of, column_of, heard_metrics
 
@@ -98,7 +99,8 @@ def _variants(release: Release) -> Iterator[str]:
         "latent distance from float32",
         *(column_of(metric) for metric in heard),
         "render time over audio time",
-        "oldest ONNX Runtime",
+        "ONNX Runtime, oldest and proven on",
+        "lofi.nvim's daemon",
     ]
     yield "## Variants"
     yield ""
@@ -115,7 +117,8 @@ def _variants(release: Release) -> Iterator[str]:
             f"{distance['mean']:.3g}",
             *(cell_of(measure["quality"][metric]) for metric in heard),
             f"{cpu['render_time_ratio']:.2f} (CPU)" if "render_time_ratio" in cpu else "-",
-            record["oldest_onnxruntime"],
+            f"{record['oldest_onnxruntime']}, {record['newest_onnxruntime']}",
+            "loads it" if loads_in_daemon(record["oldest_onnxruntime"]) else "too old for it",
         ]
         yield f"| {' | '.join(cells)} |"
     yield ""

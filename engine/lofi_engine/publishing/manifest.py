@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.onnx_graphs.dependence import axis_sizes
+from lofi_engine.onnx_graphs.oldest import loads_in_daemon
 from lofi_engine.onnx_graphs.tensors import array_of
 from lofi_engine.publishing.facts import Release
 from lofi_runtime.bundle import file_records, manifest_problem
@@ -45,8 +46,11 @@ def manifest_of(release: Release, variant: str, folder: Path) -> dict[str, Any]:
         "files": file_records(folder),
         "graphs": _graphs(folder),
         "oldest_onnxruntime": record["oldest_onnxruntime"],
+        "newest_onnxruntime": record["newest_onnxruntime"],
+        "lofi_nvim_daemon": loads_in_daemon(record["oldest_onnxruntime"]),
         "opset": _opset(record),
         "widths": record["widths"],
+        "operators": record["operators"],
         "coverage": record["coverage_total"],
         "quality": measure["quality"],
         "license": release.license,

@@ -14,7 +14,7 @@ from lofi_engine.quantization.distance import Distance, compare_outputs
 from lofi_engine.quantization.fit import fit_budget
 from lofi_engine.quantization.methods import CALIBRATED
 from lofi_engine.quantization.operators import check_operators
-from lofi_engine.quantization.record import describe_variant
+from lofi_engine.quantization.record import describe_variant, lines_of
 from lofi_engine.quantization.rewrite import load_graph, rewrite_graph
 from lofi_engine.quantization.rules import plan_forms
 from lofi_engine.quantization.weights import find_weights
@@ -56,17 +56,7 @@ def build_variant(
             its two halves give something else, or the bundle is over its budget.
     """
     work = Work(name, variant, bundle, target)
-    for file in bundle.others:
-        shutil.copyfile(bundle.folder / file, target / file)
-    for stored, file in enumerate(bundle.graphs, start=1):
-        _plan(work, file)
-        _write(work, file)
-        report(stored, f"{name}: stored {file}")
-    if variant.max_bytes is not None:
-        report(len(bundle.graphs), f"{name}: fitting {variant.max_bytes} bytes")
-    for file in fit_budget(work):
-        _write(work, file)
-    _check_bytes(work)
+    write_variant(work, report)
     if work.allocation is not None and bundle.calibration is not None:
         work.allocation["error"] = bundle.calibration.error_of_bundle(target)
     distances: dict[str, dict[str, Distance]] = {}
@@ -78,8 +68,36 @@ def build_variant(
         if component == GATED:
             _check_cut(work, path, outputs, distances[component])
     record = describe_variant(work, distances)
-    report(len(bundle.graphs), f"{name}: {record['total_bytes']} bytes, runs on the examples")
+    for line in lines_of(record):
+        report(len(bundle.graphs), line)
     return record
+
+
+def write_variant(work: Work, report: Report) -> None:
+    """Store all of a variant's graphs within its budget; nothing is loaded or proven.
+
+    Weights are mapped and converted one at a time, so the memory this takes does not grow with the
+    bundle: a few copies of its largest weight.
+
+    Args:
+        work: of the variant; its target is an empty folder.
+        report: as for `build_variant`.
+
+    Raises:
+        StageError: as for `build_variant`, of operators, weights and bytes.
+    """
+    bundle = work.bundle
+    for file in bundle.others:
+        shutil.copyfile(bundle.folder / file, work.target / file)
+    for stored, file in enumerate(bundle.graphs, start=1):
+        _plan(work, file)
+        _write(work, file)
+        report(stored, f"{work.name}: stored {file}")
+    if work.variant.max_bytes is not None:
+        report(len(bundle.graphs), f"{work.name}: fitting {work.variant.max_bytes} bytes")
+    for file in fit_budget(work):
+        _write(work, file)
+    _check_bytes(work)
 
 
 def _plan(work: Work, file: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from lofi_engine.onnx_graphs.oldest import newest, oldest_onnxruntime
 from lofi_engine.quantization.coverage import Coverage, check_coverage, measure_coverage
 from lofi_engine.quantization.distance import Distance
 from lofi_engine.quantization.methods import NOMINAL_BITS
+from lofi_engine.quantization.stored import Stored, stored_by_operator, widths_line
 from lofi_engine.quantization.work import GATED, Work
 
 
@@ -22,15 +23,18 @@ def describe_variant(work: Work, distances: Mapping[str, Mapping[str, Distance]]
         StageError: the decoder is not what the variant's name says.
     """
     import onnx_ir as ir
+    import onnxruntime
 
     nominal = NOMINAL_BITS[work.variant.weights]
     coverage: dict[str, Coverage] = {}
+    operators: dict[str, dict[str, Stored]] = {}
     releases: list[str] = []
     opsets: set[int] = set()
     for file in work.bundle.graphs:
         component = Path(file).stem
         coverage[component] = measure_coverage(work.target / file, nominal, work.lifted(component))
         model = ir.load(work.target / file)
+        operators[component] = stored_by_operator(model.graph)
         releases.append(oldest_onnxruntime(model))
         opsets.add(model.opset_imports[""])
         if component == GATED:
@@ -40,9 +44,13 @@ def describe_variant(work: Work, distances: Mapping[str, Mapping[str, Distance]]
         "variant": work.name,
         "asked": asdict(work.variant),
         "total_bytes": work.total_bytes(),
-        "sizes": _sizes(work.target),
+        "sizes": component_bytes(work.target),
         "widths": {name: _json_widths(found) for name, found in coverage.items()},
         "widths_total": _json_widths(total),
+        "operators": {
+            name: {operator: _json_stored(one) for operator, one in found.items()}
+            for name, found in operators.items()
+        },
         "coverage": {name: found.share for name, found in coverage.items()},
         "coverage_total": total.share,
         "matmul_coverage": {name: found.matmul_share for name, found in coverage.items()},
@@ -63,8 +71,33 @@ def describe_variant(work: Work, distances: Mapping[str, Mapping[str, Distance]]
             for component, found in distances.items()
         },
         "oldest_onnxruntime": newest(releases),
+        "newest_onnxruntime": onnxruntime.__version__,
         "opset": max(opsets),
     }
+
+
+def lines_of(record: Mapping[str, Any]) -> Iterator[str]:
+    """Tell people of a variant's record: a line a component, largest first, and one of all."""
+    name = record["variant"]
+    for component, size_bytes in sorted(record["sizes"].items(), key=lambda item: -item[1]):
+        if component in record["widths"]:
+            widths = widths_line(_by_bits(record["widths"][component]))
+            yield f"{name}: {component} {size_bytes / 1e6:.2f} MB, {widths}"
+    lifted = record["lifted_total"] / max(sum(record["widths_total"].values()), 1)
+    on_purpose = f", {lifted:.0%} lifted on purpose" if lifted else ""
+    yield (
+        f"{name}: {record['total_bytes']} bytes, {widths_line(_by_bits(record['widths_total']))}; "
+        f"coverage {record['coverage_total']:.1%}{on_purpose}; runs on the examples"
+    )
+
+
+def _by_bits(widths: Mapping[str, int]) -> dict[int, int]:
+    return {int(bits): count for bits, count in widths.items()}
+
+
+def _json_stored(stored: Stored) -> dict[str, Any]:
+    widths = {str(bits): count for bits, count in sorted(stored.widths.items())}
+    return {"bytes": stored.size_bytes, "widths": widths}
 
 
 def _merge_coverage(found: Iterable[Coverage]) -> Coverage:
@@ -81,7 +114,7 @@ def _json_widths(coverage: Coverage) -> dict[str, int]:
     return {str(bits): count for bits, count in coverage.widths.items()}
 
 
-def _sizes(folder: Path) -> dict[str, int]:
+def component_bytes(folder: Path) -> dict[str, int]:
     """Give bytes by component: external weights count with their graph."""
     sizes: Counter[str] = Counter()
     for path in sorted(folder.iterdir()):

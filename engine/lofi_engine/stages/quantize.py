@@ -86,7 +86,7 @@ def run(context: StageContext, settings: Settings) -> Outcome:
     from lofi_engine.quantization.rules import check_variant
 
     source = context.inputs["export"]
-    graphs, others = _read_listing(source / EXPORT_RECORD)
+    graphs, others = read_listing(source / EXPORT_RECORD)
     components = [Path(file).stem for file in graphs]
     for name, variant in settings.variants.items():
         check_variant(name, variant, components)
@@ -132,7 +132,7 @@ def _calibration(context: StageContext, calibrating: Calibrating, source: Path) 
     )
 
 
-def _read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_listing(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the export's whole graphs and its other files, as its record lists them."""
     if not path.is_file():
         raise StageError(f"quantize: {path} is missing", hint="run the export stage again")
