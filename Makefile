@@ -70,8 +70,8 @@ lua:
 docs: $(VENV)/.test
 	$(BIN)/python docs/make_reference.py
 
-# These two need minutes, gigabytes of memory and of disk.
-LONG_BENCHES := bench/bench_load_memory.py bench/bench_export_memory.py
+# These three need minutes, gigabytes of memory and of disk.
+LONG_BENCHES := bench/bench_full_size.py bench/bench_load_memory.py bench/bench_export_memory.py
 
 bench: $(VENV)/.test
 	@status=0; for script in $(filter-out $(LONG_BENCHES),$(sort $(wildcard bench/bench_*.py))); do \

@@ -171,7 +171,7 @@ def _run_one(
     started, clock = time.time(), time.monotonic()
     sink(Event(planned.name, 0, 0, "", planned.key, kind="begin"))
     try:
-        with _telling_full_disks(planned.name, folder):
+        with telling_full_disks(planned.name, folder):
             work.mkdir(parents=True)
             context = StageContext(
                 stage=planned.name,
@@ -232,7 +232,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         StageError: another run holds it, or it cannot be written.
     """
-    with _telling_full_disks("run", folder):
+    with telling_full_disks("run", folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
@@ -256,7 +256,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _logged(path: Path, sink: EventSink) -> Iterator[EventSink]:
-    with _telling_full_disks("run", path.parent), path.open("a", encoding="utf-8") as file:
+    with telling_full_disks("run", path.parent), path.open("a", encoding="utf-8") as file:
 
         def both(event: Event) -> None:
             line = {"time": round(time.time(), 3), **vars(event)}
@@ -269,7 +269,7 @@ def _logged(path: Path, sink: EventSink) -> Iterator[EventSink]:
 
 
 @contextlib.contextmanager
-def _telling_full_disks(stage: str, folder: Path) -> Iterator[None]:
+def telling_full_disks(stage: str, folder: Path) -> Iterator[None]:
     """Turn a full or unwritable disk, however a library words it, into one clear sentence."""
     try:
         yield

@@ -16,6 +16,7 @@ import pytest
 from lofi_engine.plan import PIPELINE
 from tests.support.finished_run import LOFI_RECIPE, artifacts_of, lofi_recipe
 from tests.support.recipes import write_recipe
+from tests.support.small_disk import mounted_disk, remount
 
 ANY_LICENSE = {"require_ai_training": False, "allow": ["unknown"]}
 
@@ -84,18 +85,8 @@ def test_an_unwritable_publish_target_is_named_and_finished_stages_are_kept(fini
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 24 MB: room to train the small recipe, not to export it."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        leave = pytest.fail if os.environ.get("LOFI_REQUIRE_ALL") else pytest.skip
-        leave("a small tmpfs cannot be mounted here (that needs root)")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with mounted_disk(tmp_path / "disk", "24m") as place:
+        yield place
 
 
 @pytest.mark.pipeline
@@ -111,14 +102,14 @@ def test_a_full_disk_ends_in_one_sentence_and_what_was_finished_is_kept(small_di
     finished = artifacts_of(small_disk / "runs" / "small")
     assert "curate" in finished
     assert "publish" not in finished
-    subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
+    remount(small_disk, "size=200m")
     again = lofi_recipe("plan", recipe)
     assert again.stdout.count(" cached") == len(finished)
 
 
 def test_a_read_only_place_is_named(small_disk):
     recipe = write_recipe(small_disk)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    remount(small_disk, "ro")
     done = lofi_recipe("run", recipe)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1

@@ -24,7 +24,9 @@ def make_record(weights: str = "int8", **changes: Any) -> dict[str, Any]:
         "newest_onnxruntime": "1.32.0",
         "opset": 21,
         "widths": {"transformer_decoder": {"8": 900, "16": 100}},
-        "operators": {"transformer_decoder": {"MatMulInteger": {"bytes": 1100, "widths": {"8": 900}}}},
+        "operators": {
+            "transformer_decoder": {"MatMulInteger": {"bytes": 1100, "widths": {"8": 900}}}
+        },
     }
     return record | changes
 

@@ -21,6 +21,21 @@ def array_of(value: ir.Value) -> npt.NDArray[np.generic]:
     return value.const_value.numpy()
 
 
+def let_go(value: ir.Value) -> None:
+    """Give back the memory that an external weight's bytes took; they are read again when asked.
+
+    Mapped pages stay with the process otherwise: a pass over a file of 10 GB ends with all of it.
+    """
+    import mmap
+
+    import onnx_ir as ir
+
+    tensor = value.const_value
+    advice = getattr(mmap, "MADV_DONTNEED", None)  # not on Windows
+    if isinstance(tensor, ir.ExternalTensor) and tensor.raw is not None and advice is not None:
+        tensor.raw.madvise(advice)
+
+
 def shape_of(value: ir.Value) -> tuple[int, ...]:
     """Give an initializer's shape.
 

@@ -13,7 +13,7 @@ from lofi_engine.onnx_graphs.sessions import GraphSession
 from lofi_engine.quantization.distance import Distance, compare_outputs
 from lofi_engine.quantization.fit import fit_budget
 from lofi_engine.quantization.methods import CALIBRATED
-from lofi_engine.quantization.operators import check_operators
+from lofi_engine.quantization.operators import check_operators, check_opset
 from lofi_engine.quantization.record import describe_variant, lines_of
 from lofi_engine.quantization.rewrite import load_graph, rewrite_graph
 from lofi_engine.quantization.rules import plan_forms
@@ -103,6 +103,7 @@ def write_variant(work: Work, report: Report) -> None:
 def _plan(work: Work, file: str) -> None:
     component = Path(file).stem
     model = load_graph(work.bundle.folder / file, matrices=work.quantizes(component))
+    check_opset(file, model.opset_imports[""])
     check_operators(file, model.graph)
     work.weights[component] = find_weights(model.graph)
     work.forms[component] = plan_forms(component, work.weights[component], work.variant)

@@ -105,7 +105,7 @@ def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
     """Give each weight's two options: as it is now, and in its other form."""
     import numpy as np
 
-    from lofi_engine.onnx_graphs.tensors import array_of
+    from lofi_engine.onnx_graphs.tensors import array_of, let_go
 
     files = {Path(file).stem: work.bundle.folder / file for file in work.bundle.graphs}
     components = {component for component, _ in others}
@@ -121,6 +121,7 @@ def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
             for form, size_bytes in zip(forms, sizes, strict=True)
         )
         items.append(Item(_label(component, weight), options))
+        let_go(initializer)
     return items
 
 

@@ -55,7 +55,12 @@ def _half(graph: ir.Graph, value: ir.Value) -> ir.Value:
     import numpy as np
     import onnx_ir as ir
 
-    from lofi_engine.onnx_graphs.tensors import array_of, shape_of
+    from lofi_engine.onnx_graphs.tensors import array_of, let_go, shape_of
+
+    def make() -> ir.TensorProtocol:
+        found = ir.tensor(array_of(value).astype(np.float16))
+        let_go(value)
+        return found
 
     name = value.name or ""
     shape = ir.Shape(shape_of(value))
@@ -64,7 +69,7 @@ def _half(graph: ir.Graph, value: ir.Value) -> ir.Value:
         shape=shape,
         type=ir.TensorType(ir.DataType.FLOAT16),
         const_value=ir.LazyTensor(
-            lambda: ir.tensor(array_of(value).astype(np.float16)),
+            make,
             dtype=ir.DataType.FLOAT16,
             shape=shape,
             name=f"{name}.fp16",

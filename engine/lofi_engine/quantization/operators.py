@@ -32,6 +32,24 @@ KNOWN = WITH_WEIGHTS | _NORMS | _ARITHMETIC | _SUMS | _LOGIC | _SHAPES
 """Operators of ONNX itself that the export may write; every runtime from the oldest on has them."""
 
 
+LEAST_OPSET = 21
+"""What the export writes, for 4-bit tensors: no pass was tried on graphs of an older one."""
+
+
+def check_opset(file: str, opset: int) -> None:
+    """Refuse a float32 graph of an operator set in which some variant has no operators.
+
+    Raises:
+        StageError: names the file and its opset.
+    """
+    if opset < LEAST_OPSET:
+        raise StageError(
+            f"{file}: opset {opset} is too old to quantize, at least {LEAST_OPSET} is needed: "
+            "before it ONNX has no 4-bit tensors",
+            hint="run the export stage again",
+        )
+
+
 def check_operators(file: str, graph: ir.Graph) -> None:
     """Refuse a float32 graph that has an operator the passes do not know.
 

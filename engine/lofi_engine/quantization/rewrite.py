@@ -67,6 +67,7 @@ def rewrite_graph(
     """
     from lofi_engine.onnx_graphs.export import check_graph, save_graph
     from lofi_engine.onnx_graphs.strip import strip
+    from lofi_engine.onnx_graphs.tensors import let_go
 
     if target.resolve() == source.resolve():
         raise StageError(f"{source}: a graph is never rewritten in place")
@@ -81,6 +82,7 @@ def rewrite_graph(
         if grams is not None and form.method in CALIBRATED:
             heard = Heard(grams.of(name), scales.get(name))
         reason = store(model.graph, value, form, heard)
+        let_go(value)
         if reason:
             kept[reason].append(name)
     if any(node.domain == CONTRIB for node in model.graph):

@@ -51,7 +51,9 @@ def widths_line(widths: Mapping[int, int]) -> str:
     Shares under half a percent are left out.
     """
     total = sum(widths.values())
-    shares = sorted(((count / total, bits) for bits, count in widths.items() if count), reverse=True)
+    shares = sorted(
+        ((count / total, bits) for bits, count in widths.items() if count), reverse=True
+    )
     return ", ".join(f"{share:.0%} in {bits} bits" for share, bits in shares if share >= 0.005)
 
 

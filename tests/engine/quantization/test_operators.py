@@ -7,7 +7,7 @@ from onnx import helper
 
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form
-from lofi_engine.quantization.operators import check_operators
+from lofi_engine.quantization.operators import check_operators, check_opset
 from lofi_engine.quantization.rewrite import rewrite_graph
 from tests.support.exported_tiny import exported_tiny
 from tests.support.toy_graphs import write_graph, write_matmul
@@ -32,6 +32,12 @@ def test_an_operator_nobody_thought_of_is_refused_by_name(tmp_path, kind, domain
     path = write_graph(tmp_path / "odd.onnx", [node], {"x": ["rows", 64]}, weights)
     with pytest.raises(StageError, match=rf"decoder\.onnx: node 'odd' is {said}, an operator"):
         check_operators("decoder.onnx", ir.load(path).graph)
+
+
+def test_an_opset_without_4_bit_tensors_is_refused_by_file_and_number():
+    check_opset("decoder.onnx", 21)
+    with pytest.raises(StageError, match=r"decoder\.onnx: opset 17 is too old to quantize, at lea"):
+        check_opset("decoder.onnx", 17)
 
 
 @pytest.mark.parametrize("form", [FP16, DYNAMIC, Form("blocks", 4, 32)])
