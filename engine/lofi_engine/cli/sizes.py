@@ -84,6 +84,11 @@ def lines_of(sizes: Sizes) -> Iterator[str]:
     for name, planned in sizes.variants.items():
         for problem in _problems(planned):
             yield f"{name}: {problem}"
+    yield ""
+    yield "By component:"
+    yield from _by_component(sizes)
+    for name, planned in sizes.variants.items():
+        yield from _against_target(name, planned, outline.size_targets)
 
 
 def json_of(sizes: Sizes) -> dict[str, Any]:
@@ -123,6 +128,28 @@ def _rows(variants: Mapping[str, Planned]) -> Iterator[tuple[str, ...]]:
         yield name, about, readable(limit) if limit else "none", bits
 
 
+def _by_component(sizes: Sizes) -> Iterator[str]:
+    header = ("variant", *sizes.outline.graphs)
+    rows = [
+        (name, *(readable(planned.estimate.component_bytes[one]) for one in sizes.outline.graphs))
+        for name, planned in sizes.variants.items()
+    ]
+    yield from _aligned([header, *rows], numbers=len(header) - 1)
+
+
+def _against_target(name: str, planned: Planned, targets: Mapping[str, float]) -> Iterator[str]:
+    """Say whether a variant is as small as was hoped for its width."""
+    target = targets.get(planned.variant.weights)
+    if target is None:
+        return
+    total = planned.estimate.total_bytes
+    verdict = "holds" if total <= target else f"does not hold, by {readable(total - int(target))}"
+    yield (
+        f"{name}: the specification's target of {readable(int(target))} for "
+        f"{planned.variant.weights} {verdict}"
+    )
+
+
 def _problems(planned: Planned) -> Iterator[str]:
     limit, total = planned.variant.max_bytes, planned.estimate.total_bytes
     if limit is not None and total > limit:
@@ -140,12 +167,13 @@ def _main_widths(widths: Mapping[int, int]) -> str:
     return " + ".join(f"{bits} ({share:.0%})" for bits, share in shares.items())
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Align columns: names to the left, the two columns of numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *numbers in rows:
-        cells = [text.rjust(width) for text, width in zip(numbers[:2], widths[1:3], strict=True)]
-        yield "  ".join([name.ljust(widths[0]), *cells, *numbers[2:]])
+def _aligned(rows: Sequence[tuple[str, ...]], numbers: int = 2) -> Iterator[str]:
+    """Align columns: names to the left, so many columns of numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][1 : numbers + 1]
+    named = max(len(name) for name, *_ in rows)
+    for name, *texts in rows:
+        cells = [text.rjust(width) for text, width in zip(texts[:numbers], widths, strict=True)]
+        yield "  ".join([name.ljust(named), *cells, *texts[numbers:]])
 
 
 def readable(size_bytes: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 FLOAT32_BYTES = 4
@@ -42,11 +42,13 @@ class Outline:
         source: which configuration this is, for people.
         graphs: what each graph of a bundle runs, by component ("transformer_decoder").
         left_out: what no graph holds, by the reason.
+        size_targets: bytes that were hoped for of the nominal widths ("int8"), where somebody did.
     """
 
     source: str
     graphs: Mapping[str, tuple[OutlinedWeight, ...]]
     left_out: Mapping[str, tuple[OutlinedWeight, ...]]
+    size_targets: Mapping[str, float] = field(default_factory=dict)
 
 
 def count(weights: tuple[OutlinedWeight, ...]) -> int:

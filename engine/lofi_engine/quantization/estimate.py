@@ -48,8 +48,8 @@ class Estimate:
 def estimate_variant(variant: Variant, graphs: Mapping[str, Sequence[OutlinedWeight]]) -> Estimate:
     """Work out what `variant` stores of the weights in `graphs`, by component.
 
-    Where its budget moves weights between 8 and 4 bits, every weight is taken to lose alike:
-    their real errors are known only once there are weights.
+    Where its budget moves weights between 8 and 4 bits, attention is taken to lose more than the
+    rest and all else alike: real errors are known only once there are weights.
     """
     weights: dict[Key, Weight] = {}
     forms: Forms = {}
@@ -93,7 +93,8 @@ def _bytes(weight: Weight, form: Form) -> int:
 def _moved(weights: Mapping[Key, Weight], forms: Forms, variant: Variant, max_bytes: int) -> Forms:
     """Give the weights that the budget stores in another width.
 
-    As `fit.fit_budget` would if all lost alike: the fewest are lowered, the most are lifted.
+    As `fit.fit_budget` would if all attention lost alike and the rest less: the fewest are lowered,
+    the most are lifted.
     """
     left = max_bytes - sum(_bytes(weights[key], form) for key, form in forms.items())
     lowering = variant.weights == "int8"
@@ -105,13 +106,20 @@ def _moved(weights: Mapping[Key, Weight], forms: Forms, variant: Variant, max_by
         for key, other in others.items()
     }
     moved: Forms = {}
-    for key in sorted(growth, key=lambda key: (growth[key], key)):
-        fits = left >= 0 if lowering else left < growth[key]
-        if fits or (lowering and growth[key] >= 0):
+    # Attention is lifted first and lowered last, as real errors mostly have it.
+    order = sorted(growth, key=lambda key: (is_attention(key[1]) == lowering, growth[key], key))
+    for key in order:
+        if lowering and left >= 0:
             break
-        moved[key] = others[key]
-        left -= growth[key]
+        if growth[key] < 0 if lowering else growth[key] <= left:
+            moved[key] = others[key]
+            left -= growth[key]
     return moved
+
+
+def is_attention(name: str) -> bool:
+    """Say whether a weight belongs to an attention, by its name in the checkpoint."""
+    return "attn" in name or "Attention" in name
 
 
 def _alternatives(

@@ -70,6 +70,15 @@ def test_the_published_base_is_sized_without_torch_weights_or_network(tmp_path):
     assert variants["fp16"] == ["6.11", "GB"]
     assert variants["int8"] == ["2.50", "GB"]
     assert variants["int8-fast"] == ["3.27", "GB"]
+    table = {line.split()[0]: line.split()[1:] for line in lines[20:25]}
+    assert table["variant"] == ["text_encoder", "transformer_encoder", "transformer_decoder",
+                                "dcae_decoder", "vocoder"]  # fmt: skip
+    assert " ".join(table["int8-fast"]) == "307.02 MB 97.19 MB 2.50 GB 158.43 MB 206.17 MB"
+    told = [line for line in lines if "the specification's target" in line]
+    assert [line.split(":")[0] for line in told if line.endswith(" holds")] == ["int8"]
+    assert told[0] == (
+        "fp16: the specification's target of 3.90 GB for fp16 does not hold, by 2.21 GB"
+    )
 
 
 def test_json_holds_the_sizes_for_programs(tmp_path):
@@ -87,6 +96,7 @@ def test_json_holds_the_sizes_for_programs(tmp_path):
 def test_the_builtin_base_is_sized_too(tmp_path, capsys):
     output = said(capsys, write_recipe(tmp_path))
     assert "by the configuration of builtin:tiny:" in output
+    assert "the specification's target" not in output
     assert "transformer_decoder     717,376      2,869,504" in output
 
 

@@ -131,6 +131,18 @@ def test_an_opset_other_than_customary_states_its_reason(graphs, weights, opset,
     assert ("reason" in found) is reason
 
 
+@pytest.mark.parametrize(("oldest", "loads"), [("1.20", True), ("1.22", False)])
+def test_a_manifest_says_which_runtimes_load_it_and_whether_the_daemon_of_lofi_nvim_does(
+    graphs, oldest, loads
+):
+    record = make_record(oldest_onnxruntime=oldest)
+    found = manifest_of(make_release(records={"int8": record}), "int8", graphs)
+    assert found["oldest_onnxruntime"] == oldest
+    assert found["newest_onnxruntime"] == record["newest_onnxruntime"]
+    assert found["lofi_nvim_daemon"] is loads
+    assert found["operators"] == record["operators"]
+
+
 def test_a_manifest_that_breaks_its_schema_is_refused_before_anything_is_published(graphs):
     release = make_release(records={"int8": make_record(coverage_total=1.5)})
     with pytest.raises(StageError) as caught:

@@ -16,7 +16,7 @@ from lofi_engine.models.ace_step_v1.config import (
     VocoderConfig,
 )
 from lofi_engine.models.ace_step_v1.dcae_parameters import dcae_decoder, dcae_encoder
-from lofi_engine.models.ace_step_v1.published import DCAE, TEXT, TRANSFORMER, VOCODER
+from lofi_engine.models.ace_step_v1.published import DCAE, PUBLISHED, TEXT, TRANSFORMER, VOCODER
 from lofi_engine.models.outline import Outline, OutlinedWeight, Use
 
 Weights = Iterator[OutlinedWeight]
@@ -24,6 +24,10 @@ Weights = Iterator[OutlinedWeight]
 _TIMESTEP_CHANNELS = 256
 _PATCH_WIDENING = 256
 _CROSS_ATTENTION_EXTRA = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+
+SIZE_TARGETS = {"fp16": 3.9e9, "int8": 2.5e9, "int4": 1.5e9}
+"""What this project's specification hoped for at full size, counting the bfloat16 checkpoint as
+float32."""
 
 NEVER_RUN = "never run (the cross-attention's add_* projections)"
 TRAINING_ONLY = "run in training only (the projectors)"
@@ -56,6 +60,7 @@ def outline(configs: Mapping[str, Mapping[str, Any]], source: str) -> Outline:
             TRAINING_ONLY: tuple(_projectors(transformer)),
             ENCODING_ONLY: (*dcae_encoder(configs[DCAE]), *_mel_filters(vocoder)),
         },
+        size_targets=SIZE_TARGETS if configs[TRANSFORMER] == PUBLISHED[TRANSFORMER] else {},
     )
 
 
