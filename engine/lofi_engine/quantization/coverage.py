@@ -17,8 +17,14 @@ purpose."""
 MOST_LIFTED = 0.5
 """The largest share of them that its budget may lift before the name says too little."""
 
+MIN_LAYER_COVERAGE = 0.5
+"""The least share of any one layer's: a layer of 24 that a pass skipped whole is under 5 %."""
+
 _STORED = "{}.int{}"
 """How the passes name what they store of a weight."""
+
+
+_MATRICES: frozenset[Role] = frozenset({"matmul", "linear"})
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,44 @@ def count_widths(
     widths: Counter[int] = Counter()
     for weight in listed:
         widths[weight.bits] += weight.elements
-    matrices: frozenset[Role] = frozenset({"matmul", "linear"})
     return Coverage(
         dict(sorted(widths.items())),
         *_shares(listed, nominal_bits, ELIGIBLE, on_purpose),
-        *_shares(listed, nominal_bits, matrices, on_purpose),
+        *_shares(listed, nominal_bits, _MATRICES, on_purpose),
         sum(weight.elements for weight in listed if weight.name in on_purpose),
     )
+
+
+def cover_layers(
+    weights: Iterable[Weight], nominal_bits: int, lifted: Collection[str] = frozenset()
+) -> dict[str, float]:
+    """Give the covered share of each layer's matrices, by the names up to their first number."""
+    eligible: Counter[str] = Counter()
+    covered: Counter[str] = Counter()
+    on_purpose = {_STORED.format(name, bits) for name in lifted for bits in (8, 16)}
+    for weight in weights:
+        layer = _layer(weight.name)
+        if layer and weight.role in _MATRICES:
+            eligible[layer] += weight.elements
+            if weight.bits <= nominal_bits or weight.name in on_purpose:
+                covered[layer] += weight.elements
+    return {layer: covered[layer] / count for layer, count in eligible.items()}
+
+
+def check_layers(variant: str, file: str, shares: Mapping[str, float], nominal_bits: int) -> None:
+    """Refuse a graph that has a layer which quantizing passed by.
+
+    Raises:
+        StageError: names the layers of which less than `MIN_LAYER_COVERAGE` is in `nominal_bits`
+            or less, or wider on purpose.
+    """
+    skipped = [layer for layer, share in shares.items() if share < MIN_LAYER_COVERAGE]
+    if skipped:
+        raise StageError(
+            f"variant {variant}: {', '.join(skipped)} of {file} kept wide weights: "
+            f"{shares[skipped[0]]:.0%} of {skipped[0]} are in {nominal_bits} bits or less",
+            hint="choose a smaller block_size; if that is not it, report this with the recipe",
+        )
 
 
 def check_coverage(variant: str, file: str, coverage: Coverage, nominal_bits: int) -> None:
@@ -107,6 +144,13 @@ def check_coverage(variant: str, file: str, coverage: Coverage, nominal_bits: in
             f"over {nominal_bits} bits, {MOST_LIFTED:.0%} at most leave the name true",
             hint="lower max_bytes, or make it a variant of the wider weights with this max_bytes",
         )
+
+
+def _layer(name: str) -> str:
+    """Give "transformer_blocks.7" of "transformer_blocks.7.attn.to_q.weight", "" of no layer's."""
+    parts = name.split(".")
+    number = next((index for index, part in enumerate(parts) if part.isdigit()), 0)
+    return ".".join(parts[: number + 1]) if number else ""
 
 
 def _shares(

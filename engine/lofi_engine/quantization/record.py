@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from lofi_engine.onnx_graphs.oldest import newest, oldest_onnxruntime
-from lofi_engine.quantization.coverage import Coverage, check_coverage, measure_coverage
+from lofi_engine.quantization.coverage import (
+    Coverage,
+    check_coverage,
+    check_layers,
+    cover_layers,
+    measure_coverage,
+)
 from lofi_engine.quantization.distance import Distance
 from lofi_engine.quantization.methods import NOMINAL_BITS
 from lofi_engine.quantization.stored import Stored, stored_by_operator, widths_line
+from lofi_engine.quantization.weights import find_weights
 from lofi_engine.quantization.work import GATED, Work
 
 
@@ -39,6 +46,8 @@ def describe_variant(work: Work, distances: Mapping[str, Mapping[str, Distance]]
         opsets.add(model.opset_imports[""])
         if component == GATED:
             check_coverage(work.name, file, coverage[component], nominal)
+            layers = cover_layers(find_weights(model.graph), nominal, work.lifted(component))
+            check_layers(work.name, file, layers, nominal)
     total = _merge_coverage(coverage.values())
     return {
         "variant": work.name,

@@ -7,7 +7,13 @@ from onnx import helper
 
 from lofi_engine.errors import StageError
 from lofi_engine.onnx_graphs.sessions import GraphSession
-from lofi_engine.quantization.coverage import check_coverage, count_widths, measure_coverage
+from lofi_engine.quantization.coverage import (
+    check_coverage,
+    check_layers,
+    count_widths,
+    cover_layers,
+    measure_coverage,
+)
 from lofi_engine.quantization.forms import DYNAMIC, FP16, Form
 from lofi_engine.quantization.rewrite import rewrite_graph
 from lofi_engine.quantization.weights import Weight, find_weights
@@ -123,6 +129,23 @@ def test_what_the_budget_lifted_counts_as_covered_up_to_half():
     )
     with pytest.raises(StageError, match="variant int4: its max_bytes lifts 100% of the matrix"):
         check_coverage("int4", "decoder.onnx", both, 4)
+
+
+def test_one_layer_of_many_that_was_skipped_is_named_though_95_percent_are_covered():
+    layers = [
+        Weight(f"blocks.{number}.attn.to_q.weight.int8", "matmul", 400, 8, (20, 20))
+        for number in range(24)
+    ]
+    layers[7] = Weight("blocks.7.attn.to_q.weight.fp16", "matmul", 400, 16, (20, 20))
+    check_coverage("int8", "decoder.onnx", count_widths(layers, 8), 8)
+    shares = cover_layers(layers, 8)
+    assert (shares["blocks.6"], shares["blocks.7"]) == (1.0, 0.0)
+    with pytest.raises(
+        StageError,
+        match=r"variant int8: blocks\.7 of decoder\.onnx kept wide weights: 0% of blocks\.7 are",
+    ):
+        check_layers("int8", "decoder.onnx", shares, 8)
+    check_layers("int4", "decoder.onnx", cover_layers(layers[:1], 4, {layers[0].name[:-5]}), 4)
 
 
 def test_a_graph_without_matrices_is_covered():

@@ -16,6 +16,8 @@ from lofi_engine.errors import StageError
 from lofi_engine.onnx_graphs.context import run_halves
 from lofi_engine.onnx_graphs.examples import load_examples
 from lofi_engine.onnx_graphs.sessions import GraphSession
+from lofi_engine.quantization.forms import FP16 as FORM_FP16
+from lofi_engine.quantization.rules import plan_forms
 from lofi_engine.quantization.weights import find_weights
 from lofi_engine.recipe.model import Variant
 from lofi_engine.stages import quantize
@@ -262,6 +264,20 @@ def test_a_decoder_kept_at_fp16_is_not_an_int8_variant(tmp_path):
     variant = Variant("int8", "rtn", 64, None, (*AUDIO, "transformer_decoder"))
     with pytest.raises(StageError, match="variant big: only 0% of the matrix weights"):
         _quantize(tmp_path, {"big": variant})
+
+
+def test_a_layer_that_a_pass_skips_is_caught_in_the_graph_it_wrote(tmp_path, monkeypatch):
+    def forgetful(component, weights, variant):
+        forms = plan_forms(component, weights, variant)
+        return {
+            name: FORM_FP16 if name.startswith("transformer_blocks.1.") else form
+            for name, form in forms.items()
+        }
+
+    monkeypatch.setattr("lofi_engine.quantization.build.plan_forms", forgetful)
+    monkeypatch.setattr("lofi_engine.quantization.coverage.MIN_COVERAGE", 0.1)
+    with pytest.raises(StageError, match=r"variant int8: transformer_blocks\.1 of transformer_dec"):
+        _quantize(tmp_path, {"int8": INT8})
 
 
 def test_a_variant_that_cannot_be_built_stops_before_any_work(tmp_path):
