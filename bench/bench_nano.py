@@ -52,29 +52,41 @@ LEAST_TIMES_REAL_TIME, AIM = 1.0, 3.0
 """What the int8 variant must reach, and what is aimed at, on two cores."""
 
 
-def make_bundles(
-    reference: Base, folder: Path, threads: int, settings: quantize.Settings
-) -> dict[str, Path]:
-    """Export the base and make its variants; give the folders by name, float32 first."""
+def stage_context(folder: Path, stage: str, threads: int, **inputs: Path) -> StageContext:
+    """Give a stage's context; its artifact goes into `folder / stage`."""
+    work = folder / stage
+    work.mkdir(parents=True, exist_ok=True)
+    progress = folder / "progress"
+    return StageContext(stage, work, progress, inputs, Path.cwd(), 0, ignore, threads=threads)
 
-    def context(stage: str, **inputs: Path) -> StageContext:
-        work = folder / stage
-        work.mkdir()
-        return StageContext(
-            stage, work, work / "progress", inputs, Path.cwd(), 0, ignore, threads=threads
-        )
 
+def export_base(reference: Base, folder: Path, threads: int) -> Path:
+    """Export the base by the recipe's own stage; give the float32 bundle's folder."""
     merged = folder / "merged"
     (merged / export.MERGED).parent.mkdir(parents=True)
     base = load_base(reference, Path.cwd())
     save_tensors(merged / export.MERGED, base.transformer.state_dict())
     del base
-    export.run(context("export", merge=merged), export.Settings(reference, export.OPSET))
-    made = {"export": folder / "export"}
-    quantize.run(context("quantize", **made), settings)
-    return {FLOAT32: folder / "export"} | {
-        name: folder / "quantize" / name for name in settings.variants
-    }
+    context = stage_context(folder, "export", threads, merge=merged)
+    export.run(context, export.Settings(reference, export.OPSET))
+    return context.work
+
+
+def make_variants(
+    exported: Path, folder: Path, threads: int, settings: quantize.Settings
+) -> dict[str, Path]:
+    """Make variants by the recipe's own stage; what calibration learned is kept for the next."""
+    context = stage_context(folder, "quantize", threads, export=exported)
+    quantize.run(context, settings)
+    return {name: context.work / name for name in settings.variants}
+
+
+def make_bundles(
+    reference: Base, folder: Path, threads: int, settings: quantize.Settings
+) -> dict[str, Path]:
+    """Export the base and make its variants; give the folders by name, float32 first."""
+    exported = export_base(reference, folder, threads)
+    return {FLOAT32: exported} | make_variants(exported, folder, threads, settings)
 
 
 @dataclass(frozen=True)
