@@ -55,7 +55,7 @@ class AllAlike:
     """Stands where calibration answers: attention loses more than the rest, all else alike."""
 
     def error_of(
-        self, _component: str, weight: str, form: str, _stored: Callable[[], Any]
+        self, _component: str, weight: str, form: str, _stored: Callable[[], Any], **_: bool
     ) -> float:
         """Give an error that names and bits decide; to ask what is stored would take hours."""
         return 4.0 ** -int(form.split()[1]) * (1000 if is_attention(weight) else 1)

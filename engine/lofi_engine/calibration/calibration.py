@@ -76,15 +76,22 @@ class Calibration:
         return self._grams[component]
 
     def error_of(
-        self, component: str, weight: str, form: str, stored: Callable[[], npt.NDArray[np.float32]]
+        self,
+        component: str,
+        weight: str,
+        form: str,
+        stored: Callable[[], npt.NDArray[np.float32]],
+        *,
+        rounds_activation: bool = False,
     ) -> float:
-        """Give the velocity's squared error with a weight stored in a form, alone.
+        """Give the guided velocity's squared error with a weight stored in a form, alone.
 
         Args:
             component: the weight's.
             weight: its name.
             form: says how it is stored; what was measured before is found by it.
             stored: gives what it would be read as; asked only where it must be measured.
+            rounds_activation: whether its product rounds what it multiplies to 8 bits, too.
 
         Raises:
             BackendError: the pipeline does not run.
@@ -92,7 +99,9 @@ class Calibration:
         """
         key = f"{component}/{weight}: {form}"
         if key not in self._errors:
-            self._errors[key] = self._sensitivity.error_of(component, weight, stored())
+            self._errors[key] = self._sensitivity.error_of(
+                component, weight, stored(), rounds_activation=rounds_activation
+            )
             write_json(self._place / ERRORS_FILE, self._errors)
         return self._errors[key]
 

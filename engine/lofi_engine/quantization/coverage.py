@@ -20,8 +20,8 @@ MOST_LIFTED = 0.5
 MIN_LAYER_COVERAGE = 0.5
 """The least share of any one layer's: a layer of 24 that a pass skipped whole is under 5 %."""
 
-_STORED = "{}.int{}"
-"""How the passes name what they store of a weight."""
+_WIDER = (".int8", ".fp16")
+"""How the names end that the passes give to what was lifted."""
 
 
 _MATRICES: frozenset[Role] = frozenset({"matmul", "linear"})
@@ -78,7 +78,7 @@ def count_widths(
 ) -> Coverage:
     """Count `weights` by width, against a nominal width in bits; see `measure_coverage`."""
     listed = list(weights)
-    stored = {_STORED.format(name, bits) for name in lifted for bits in (8, 16)}
+    stored = {name + end for name in lifted for end in _WIDER}
     on_purpose = frozenset(one.name for one in listed if one.name in stored)
     widths: Counter[int] = Counter()
     for weight in listed:
@@ -97,7 +97,7 @@ def cover_layers(
     """Give the covered share of each layer's matrices, by the names up to their first number."""
     eligible: Counter[str] = Counter()
     covered: Counter[str] = Counter()
-    on_purpose = {_STORED.format(name, bits) for name in lifted for bits in (8, 16)}
+    on_purpose = {name + end for name in lifted for end in _WIDER}
     for weight in weights:
         layer = _layer(weight.name)
         if layer and weight.role in _MATRICES:

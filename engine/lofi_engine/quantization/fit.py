@@ -1,7 +1,8 @@
-"""Fit a written variant to its byte budget by moving weights between 8 and 4 bits.
+"""Fit a written variant to its byte budget by moving weights between 4, 8 and 16 bits.
 
-An int8 variant over its budget lowers the weights that lose least; an int4 variant with bytes to
-spare lifts those that gain most.
+An int8 variant over its budget lowers the weights that lose least to 4 bits; an int4 variant with
+bytes to spare lifts those that gain most. Both may lift to 16: a matrix of 8 bits has its
+activation rounded, too, and where that is what errs, only 16 help.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_engine.errors import StageError
 from lofi_engine.quantization.budget import Allocation, Item, Option, allocate
-from lofi_engine.quantization.forms import Form, stored_as, stored_bytes
+from lofi_engine.quantization.forms import FP16, Form, stored_as, stored_bytes
 from lofi_engine.quantization.methods import FLOOR_BITS
 from lofi_engine.quantization.rewrite import load_graph
 from lofi_engine.quantization.rules import wanted_form
@@ -30,6 +31,8 @@ DECODER_GRAPHS = 2
 
 Key = tuple[str, Weight]
 """A component and one of its weights."""
+Others = Mapping[Key, tuple[Form, ...]]
+"""The forms a weight could have instead of the one it has."""
 
 
 def fit_budget(work: Work) -> tuple[str, ...]:
@@ -49,40 +52,44 @@ def fit_budget(work: Work) -> tuple[str, ...]:
     fits = work.total_bytes() <= work.variant.max_bytes
     if lowering and fits:
         return ()
-    others = _alternatives(work, 4 if lowering else 8)
+    others = _alternatives(work, (4, 16) if lowering else (8, 16))
     left = _bytes_to_give(work, others, work.variant.max_bytes)
     items = _items(work, others)
     allocation = allocate(items, left)
-    for (component, weight), form in others.items():
-        if allocation.chosen[_label(component, weight)]:
-            work.forms[component][weight.name] = form
+    for (component, weight), forms in others.items():
+        if chosen := allocation.chosen[_label(component, weight)]:
+            work.forms[component][weight.name] = forms[chosen - 1]
             work.moved.setdefault(component, []).append(weight.name)
     work.allocation = _describe(others, items, allocation)
     return tuple(file for file in work.bundle.graphs if Path(file).stem in work.moved)
 
 
-def _alternatives(work: Work, bits: int) -> dict[Key, Form]:
-    """List the weights that could be stored in `bits` instead, and how."""
-    found: dict[Key, Form] = {}
+def _alternatives(work: Work, widths: tuple[int, ...]) -> Others:
+    """List the weights that could be stored in other widths instead, and how."""
+    found: dict[Key, tuple[Form, ...]] = {}
     for component, weights in work.weights.items():
-        floor = FLOOR_BITS.get(component, 0)
-        if floor > bits or not work.quantizes(component):
-            continue
+        if component in FLOOR_BITS or not work.quantizes(component):
+            continue  # what has a floor is wide enough, and too small to bring bytes
         for weight in weights:
             now = work.forms[component][weight.name]
-            other = wanted_form(weight, bits, work.variant)
-            if other is not None and now.kind != "fp16" and now.bits != bits:
-                found[component, weight] = other
+            forms = (_form(weight, bits, work) for bits in widths if bits != now.bits)
+            others = tuple(form for form in forms if form is not None)
+            if others and now.kind != "fp16":
+                found[component, weight] = others
     return found
 
 
-def _bytes_to_give(work: Work, others: Mapping[Key, Form], max_bytes: int) -> int:
+def _form(weight: Weight, bits: int, work: Work) -> Form | None:
+    return FP16 if bits == FP16.bits else wanted_form(weight, bits, work.variant)
+
+
+def _bytes_to_give(work: Work, others: Others, max_bytes: int) -> int:
     """Give what is left for the weights that may move; refuses before any error is measured."""
     now_bytes = smallest_bytes = 0
-    for key, form in others.items():
-        now, other = _sizes(work, key, form)
-        now_bytes += now
-        smallest_bytes += min(now, other)
+    for key in others:
+        sizes = _sizes(work, key, others)
+        now_bytes += sizes[0]
+        smallest_bytes += min(sizes)
     fixed_bytes = work.total_bytes() - now_bytes
     if fixed_bytes + smallest_bytes > max_bytes:
         raise StageError(
@@ -93,16 +100,16 @@ def _bytes_to_give(work: Work, others: Mapping[Key, Form], max_bytes: int) -> in
     return max_bytes - fixed_bytes
 
 
-def _sizes(work: Work, key: Key, other: Form) -> tuple[int, int]:
-    """Give the bytes of a weight as it is now, and in its other form."""
+def _sizes(work: Work, key: Key, others: Others) -> list[int]:
+    """Give the bytes of a weight as it is now, and in its other forms."""
     component, weight = key
     node_bytes = NODE_BYTES * (DECODER_GRAPHS if component == GATED else 1)
     now = stored_bytes(work.forms[component][weight.name], weight.shape)
-    return now, stored_bytes(other, weight.shape) + node_bytes
+    return [now, *(stored_bytes(form, weight.shape) + node_bytes for form in others[key])]
 
 
-def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
-    """Give each weight's two options: as it is now, and in its other form."""
+def _items(work: Work, others: Others) -> list[Item]:
+    """Give each weight's options: as it is now, and in its other forms."""
     import numpy as np
 
     from lofi_engine.onnx_graphs.tensors import array_of, let_go
@@ -111,14 +118,15 @@ def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
     components = {component for component, _ in others}
     graphs = {name: load_graph(files[name], matrices=True).graph for name in components}
     items = []
-    for (component, weight), other in others.items():
+    for (component, weight), forms in others.items():
         initializer = graphs[component].initializers[weight.name]
         array = np.ascontiguousarray(array_of(initializer), dtype=np.float32)
-        forms = work.forms[component][weight.name], other
-        sizes = _sizes(work, (component, weight), other)
+        now = work.forms[component][weight.name]
         options = tuple(
             Option(size_bytes, _error(work, component, weight, form, array))
-            for form, size_bytes in zip(forms, sizes, strict=True)
+            for form, size_bytes in zip(
+                (now, *forms), _sizes(work, (component, weight), others), strict=True
+            )
         )
         items.append(Item(_label(component, weight), options))
         let_go(initializer)
@@ -128,6 +136,8 @@ def _items(work: Work, others: Mapping[Key, Form]) -> list[Item]:
 def _error(
     work: Work, component: str, weight: Weight, form: Form, array: npt.NDArray[np.float32]
 ) -> float:
+    if form == FP16:
+        return 0.0  # hundreds of times less than 8 bits
     calibration = work.bundle.calibration
     if calibration is None:
         raise ValueError("a budget is fitted by calibrated errors")
@@ -136,21 +146,20 @@ def _error(
         weight.name,
         f"{form.kind} {form.bits} {form.block_size}",
         lambda: stored_as(form, array),
+        rounds_activation=form.kind == "dynamic",
     )
 
 
-def _describe(
-    others: Mapping[Key, Form], items: list[Item], allocation: Allocation
-) -> dict[str, Any]:
+def _describe(others: Others, items: list[Item], allocation: Allocation) -> dict[str, Any]:
     """Give the table that was chosen from, and what the choice promises, as JSON values."""
     table = {}
-    for ((_, weight), form), item in zip(others.items(), items, strict=True):
-        now, other = item.options
+    for ((_, weight), forms), item in zip(others.items(), items, strict=True):
+        chosen = allocation.chosen[item.name]
         table[item.name] = {
             "elements": weight.elements,
-            "bytes": [now.size_bytes, other.size_bytes],
-            "errors": [now.error, other.error],
-            "moved_to_bits": form.bits if allocation.chosen[item.name] else None,
+            "bytes": [option.size_bytes for option in item.options],
+            "errors": [option.error for option in item.options],
+            "moved_to_bits": forms[chosen - 1].bits if chosen else None,
         }
     return {
         "predicted_error": allocation.error,
