@@ -101,7 +101,11 @@ def report(found: Mapping[str, Mapping[str, Any]]) -> None:
             f"  {one['low']:.5f} to {one['high']:.5f}"
         )
     steps = [found[name]["mean"] for name in LADDER if name in found]
-    print(f"wanted: {' < '.join(LADDER)}: {'holds' if steps == sorted(steps) else 'does not hold'}")
+    order = " < ".join(
+        sorted((name for name in LADDER if name in found), key=lambda n: found[n]["mean"])
+    )
+    verdict = "holds" if steps == sorted(steps) else f"does not hold, it is {order}"
+    print(f"wanted: {' < '.join(LADDER)}: {verdict}")
     gain = 1 - found[MIXED]["mean"] / found["int4"]["mean"]
     print(f"{MIXED}: {gain:+.1%} nearer than int4 in {found[MIXED]['bytes']:,} bytes, which takes "
           f"{found['int4']['bytes']:,}; more than nothing is wanted")  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import re
 import resource
 import shutil
 import time
@@ -291,6 +292,8 @@ _DISK_HINTS = {
     _UNWRITABLE: "make it writable or move the recipe elsewhere",
     _UNREADABLE: "make the file readable for you",
 }
+_SAYS_FULL = re.compile(r"no space left|\d+ requested and \d+ written", re.IGNORECASE)
+"""What libraries say without a number: the latter is NumPy's, writing an array."""
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -298,7 +301,7 @@ def _disk_trouble(error: BaseException, folder: Path) -> str | None:
     cause: BaseException | None = error
     while cause is not None:
         code = getattr(cause, "errno", None)
-        if code in (errno.ENOSPC, errno.EDQUOT) or "no space left" in str(cause).lower():
+        if code in (errno.ENOSPC, errno.EDQUOT) or _SAYS_FULL.search(str(cause)):
             return _FULL
         if isinstance(cause, OSError) and code in _REFUSED:
             return _UNWRITABLE

@@ -84,8 +84,8 @@ def test_an_unwritable_publish_target_is_named_and_finished_stages_are_kept(fini
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 24 MB: room to train the small recipe, not to export it."""
-    with mounted_disk(tmp_path / "disk", "24m") as place:
+    """A file system of 17 MB: room to begin to train the small recipe, not to end it."""
+    with mounted_disk(tmp_path / "disk", "17m") as place:
         yield place
 
 

@@ -112,6 +112,7 @@ def test_a_stage_keeps_its_own_progress_over_a_failure_and_loses_it_when_done(tm
     ("error", "sentence"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "a.bin"), "second: the disk is full"),
+        (OSError("4096 requested and 0 written"), "the disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "b.bin"), "second: cannot write here"),
     ],
