@@ -141,6 +141,22 @@ def serve(
     backend: BackendName = None,
     models: Models = None,
     tracks: Tracks = None,
+    tracks_max_mb: Annotated[
+        float | None,
+        typer.Option(
+            help="Keep so much sound at most; what was used longest ago goes. [default 2000]",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    tracks_max_count: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep so many tracks at most; what was used longest ago goes. [default 1000]",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     threads: Threads = None,
     finish_abandoned: Annotated[
         bool,
@@ -159,6 +175,8 @@ def serve(
         backend=backend,
         models=models,
         tracks=tracks,
+        tracks_max_mb=tracks_max_mb,
+        tracks_max_count=tracks_max_count,
         threads=threads,
         keeps_tracks_of_gone_clients=finish_abandoned,
     )

@@ -29,7 +29,7 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
         RpcError: the backend is not installed, the duration is outside its range, or there is no
             such style.
     """
-    style = _style(params["style"])
+    style = chosen_style(params["style"])
     source = library.pick(params.get("backend"), params.get("precision", AUTO))
     duration_sec = params["duration_sec"]
     if not source.min_duration_sec <= duration_sec <= source.max_duration_sec:
@@ -65,7 +65,7 @@ def specify(params: Mapping[str, Any], library: Library) -> tuple[TrackSpec, Sou
     return spec, source
 
 
-def _style(style_id: str) -> Style | None:
+def chosen_style(style_id: str) -> Style | None:
     """Find the style a request names; None for an empty id.
 
     Raises:
@@ -74,11 +74,12 @@ def _style(style_id: str) -> Style | None:
     if not style_id:
         return None
     try:
-        return find_style(_shipped(), style_id, "style")
+        return find_style(shipped(), style_id, "style")
     except StyleError as error:
         raise RpcError("INVALID_STYLE", str(error)) from error
 
 
 @cache
-def _shipped() -> Mapping[str, Style]:
+def shipped() -> Mapping[str, Style]:
+    """Give the styles that come with the program, read once."""
     return load_styles()

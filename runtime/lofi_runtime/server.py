@@ -124,7 +124,7 @@ class Runtime:
         task = Task(job.track_id, job.source, job.spec.to_request(), part)
         try:
             done = await self.worker.generate(task, on_progress)
-            return self.store.keep(
+            track = self.store.keep(
                 job.spec,
                 part,
                 duration_sec=done["duration_sec"],
@@ -132,6 +132,9 @@ class Runtime:
                 warnings=done["warnings"],
                 license_name=job.source.license_name,
             )
+            max_bytes = int(self.settings.tracks_max_mb * 1e6)
+            self.store.shrink(max_bytes, self.settings.tracks_max_count, keep=job.track_id)
+            return track
         finally:
             self.store.discard(part)
 

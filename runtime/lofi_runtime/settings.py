@@ -17,6 +17,10 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+TRACKS_MAX_MB, TRACKS_MAX_COUNT = 2000.0, 1000
+"""About three hours of sound, and more tracks than an editor cares to list."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """A server's settings.
@@ -24,6 +28,8 @@ class Settings:
     Args:
         socket: where it listens.
         tracks: the track store.
+        tracks_max_mb: what was used longest ago is deleted when the store's sounds are larger.
+        tracks_max_count: or more than so many.
         models: installed bundles.
         bundle: an explicit bundle used instead of those.
         backend: what a request without a name gets; None: ace_step if a bundle is there.
@@ -35,6 +41,8 @@ class Settings:
 
     socket: Path = field(default_factory=default_socket)
     tracks: Path = field(default_factory=tracks_folder)
+    tracks_max_mb: float = TRACKS_MAX_MB
+    tracks_max_count: int = TRACKS_MAX_COUNT
     models: Path = field(default_factory=models_folder)
     bundle: Path | None = None
     backend: str | None = None

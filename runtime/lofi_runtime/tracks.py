@@ -138,18 +138,22 @@ class TrackStore:
 
     def find(self, track_id: str) -> Track | None:
         """Return a track that is whole, or None; marks it as used just now."""
+        track = self._read(track_id)
+        if track is not None:
+            with contextlib.suppress(OSError):
+                os.utime(track.path)
+        return track
+
+    def _read(self, track_id: str) -> Track | None:
         path = self.folder / f"{track_id}.wav"
         try:
             sidecar = read_json(self._sidecar(track_id))
             is_whole = sidecar["size_bytes"] == path.stat().st_size
             is_known = sidecar["format"] == SIDECAR_FORMAT and sidecar["track_id"] == track_id
-            if not (is_whole and is_known):
-                return None
-            os.utime(path)
         except (OSError, ValueError, KeyError, TypeError):
             # A missing, cut or foreign sidecar: the track is made again.
             return None
-        return Track(path, sidecar)
+        return Track(path, sidecar) if is_whole and is_known else None
 
     def part_path(self, track_id: str) -> Path:
         """Return where the audio is written before it is kept; the folder is made.
@@ -224,16 +228,71 @@ class TrackStore:
 
     def usage(self) -> tuple[int, int]:
         """Return how many tracks there are and their audio's bytes."""
+        states = self._states()
+        return len(states), sum(state.st_size for state in states.values())
+
+    def used_times(self) -> list[float]:
+        """Return when each track was used last, in seconds since 1970."""
+        return [state.st_mtime for state in self._states().values()]
+
+    def ids(self) -> list[str]:
+        """Return the ids of all tracks, the one used last first."""
+        states = self._states()
+        return sorted(states, key=lambda track_id: (-states[track_id].st_mtime_ns, track_id))
+
+    def tracks(self) -> list[Track]:
+        """Return all tracks that are whole, the one used last first; none is marked as used."""
+        found = (self._read(track_id) for track_id in self.ids())
+        return [track for track in found if track is not None]
+
+    def delete(self, track_id: str) -> int:
+        """Delete a track, and give the bytes of its sound; 0 where there was none.
+
+        The sidecar goes first: a track without one does not exist, so nobody else on this store
+        finds half of it.
+        """
+        path = self.folder / f"{track_id}.wav"
+        try:
+            size_bytes = path.stat().st_size
+        except OSError:
+            size_bytes = 0
+        _remove(self._sidecar(track_id))
+        _remove(path)
+        return 0 if path.exists() else size_bytes
+
+    def shrink(self, max_bytes: int, max_count: int, keep: str = "") -> list[str]:
+        """Delete what was used longest ago until both limits hold; return the ids.
+
+        Args:
+            max_bytes: of all sounds together.
+            max_count: of tracks.
+            keep: the id of a track that stays, however large.
+        """
+        states = self._states()
+        left_bytes, left = sum(state.st_size for state in states.values()), len(states)
+        gone = []
+        for track_id in sorted(states, key=lambda one: (states[one].st_mtime_ns, one)):
+            if left_bytes <= max_bytes and left <= max_count:
+                break
+            if track_id != keep and self.delete(track_id):
+                gone.append(track_id)
+                left_bytes -= states[track_id].st_size
+                left -= 1
+        return gone
+
+    def _states(self) -> dict[str, os.stat_result]:
+        """Give the state of each sound that has a sidecar, by id."""
         if not self.folder.is_dir():
-            return 0, 0
+            return {}
         with os.scandir(self.folder) as entries:
             found = {entry.name: entry for entry in entries}
-        whole = [
-            found[name].stat().st_size
-            for name in found
-            if (sound := _SOUND.fullmatch(name)) and f"{sound[1]}.json" in found
-        ]
-        return len(whole), sum(whole)
+        states = {}
+        for name, entry in found.items():
+            sound = _SOUND.fullmatch(name)
+            if sound and f"{sound[1]}.json" in found:
+                with contextlib.suppress(OSError):  # another runtime may have just deleted it
+                    states[sound[1]] = entry.stat()
+        return states
 
     def _sidecar(self, track_id: str) -> Path:
         return self.folder / f"{track_id}.json"

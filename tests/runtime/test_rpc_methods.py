@@ -44,9 +44,10 @@ def test_every_answer_keeps_to_the_schema(client: RpcClient) -> None:
     made = make(client, "slow tune", seed=1)
     answers = {"generate": made}
     make(client, "slow second")
+    needs = {"expand_prompt": {"prompt": "rain"}, "cache_delete": {"track_id": "0" * 16}}
     for method in method_names():
         if method not in ("generate", "cancel", "shutdown"):
-            answers[method] = client.call(method)
+            answers[method] = client.call(method, **needs.get(method, {}))
     answers["cancel"] = client.call("cancel", track_id=made["track_id"])
     answers["shutdown"] = client.call("shutdown")
     assert set(answers) == set(method_names())
@@ -384,3 +385,66 @@ def test_an_idle_server_ends_by_itself_but_not_while_a_client_is_there(tmp_path:
         server.thread.join(3)
         assert not server.thread.is_alive()
     assert not server.settings.socket.exists()
+
+
+def test_the_store_is_listed_counted_and_cleared(client: RpcClient) -> None:
+    ids = []
+    for number in range(3):
+        ids.append(make(client, f"tune {number}", seed=number)["track_id"])
+        client.wait_for("generation_complete", track_id=ids[-1])
+    listed = client.call("cache_list", limit=2)
+    assert listed["count"] == 3
+    assert [track["track_id"] for track in listed["tracks"]] == ids[:0:-1]
+    assert Path(listed["tracks"][0]["path"]).is_file()
+    assert listed["tracks"][0]["generate"]["prompt"] == "tune 2"
+    stats = client.call("cache_stats")
+    assert (stats["count"], stats["max_mb"], stats["max_count"]) == (3, 2000.0, 1000)
+    assert stats["oldest"] <= stats["newest"]
+    assert client.call("cache_delete", track_id=ids[0]) == {"deleted": True}
+    assert client.call("cache_delete", track_id=ids[0]) == {"deleted": False}
+    assert client.call("cache_clear")["deleted"] == 2
+    assert client.call("cache_stats")["count"] == 0
+    assert "oldest" not in client.call("cache_stats")
+    assert make(client, "tune 1", seed=1)["status"] == "generating"
+
+
+@pytest.mark.parametrize("track_id", ["../../etc/passwd", "ABCDEF0123456789", "", "0" * 15])
+def test_only_ids_of_tracks_are_deleted(client: RpcClient, track_id: str) -> None:
+    assert error_of(client, "cache_delete", track_id=track_id)["code"] == -32021
+
+
+def test_a_store_over_its_limit_forgets_what_was_used_longest_ago(tmp_path: Path) -> None:
+    with running_server(tmp_path, tracks_max_count=2) as server, server.connect() as client:
+        ids = []
+        for number in range(4):
+            ids.append(make(client, "tune", seed=number)["track_id"])
+            client.wait_for("generation_complete", track_id=ids[-1])
+        assert [track["track_id"] for track in client.call("cache_list")["tracks"]] == ids[:1:-1]
+
+
+def test_clearing_the_queue_withdraws_this_client_alone(server: RunningServer) -> None:
+    with server.connect() as one, server.connect() as other:
+        running = make(one, "slow first")["track_id"]
+        shared = make(one, "tune shared", seed=5)["track_id"]
+        mine = make(one, "tune mine", seed=6)["track_id"]
+        make(other, "tune shared", seed=5)
+        assert one.call("queue_clear") == {"cleared": 2}
+        assert [job["track_id"] for job in one.call("queue_status")["pending"]] == [shared]
+        told = {params["track_id"] for event, params in one.notifications()
+                if event == "generation_cancelled"}  # fmt: skip
+        assert told == {mine, shared}
+        assert one.call("queue_status")["current"]["track_id"] == running
+        assert other.call("queue_clear") == {"cleared": 1}
+
+
+def test_styles_and_prompts_come_from_the_taxonomy(client: RpcClient) -> None:
+    styles = client.call("styles")["styles"]
+    assert len(styles) == 38
+    assert {style["group"] for style in styles} >= {"core", "seasonal", "vocal"}
+    told = client.call("expand_prompt", prompt="rainy night coding", seed=7)
+    assert told == client.call("expand_prompt", prompt="rainy night coding", seed=7)
+    assert told["style"] in {style["id"] for style in styles}
+    assert "rainy" in told["prompt"].split(", ")
+    assert client.call("expand_prompt", prompt="rain", style="SEASON-06")["style"] == "SEASON-06"
+    assert error_of(client, "expand_prompt", prompt="rain", style="SEASON-99")["code"] == -32022
+    assert error_of(client, "expand_prompt", prompt="  ")["code"] == -32006

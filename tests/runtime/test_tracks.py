@@ -219,3 +219,52 @@ def test_the_procedural_source_is_what_the_backend_says_of_itself() -> None:
     assert PROCEDURAL_SOURCE.model_version == backend.model_version
     assert PROCEDURAL_SOURCE.min_duration_sec == backend.min_duration_sec
     assert PROCEDURAL_SOURCE.max_duration_sec == backend.max_duration_sec
+
+
+def keep_many(store: TrackStore, count: int, size: int = 100) -> list[str]:
+    """Keep tracks that were used a second apart, the first one longest ago."""
+    ids = []
+    for number in range(count):
+        track = keep(store, replace(SPEC, seed=number), b"x" * size)
+        os.utime(track.path, (1_000_000 + number, 1_000_000 + number))
+        ids.append(track.sidecar["track_id"])
+    return ids
+
+
+def test_tracks_are_listed_the_last_used_first_and_listing_is_no_use(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    ids = keep_many(store, 3)
+    (tmp_path / "mine.wav").write_bytes(b"a user's own")
+    assert [track.sidecar["track_id"] for track in store.tracks()] == ids[::-1] == store.ids()
+    assert sorted(store.used_times()) == [1_000_000, 1_000_001, 1_000_002]
+    store.find(ids[0])
+    assert store.ids()[0] == ids[0]
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "max_count", "left"), [(250, 99, 2), (10_000, 3, 3), (10_000, 99, 5), (0, 0, 1)]
+)
+def test_what_was_used_longest_ago_goes_until_both_limits_hold(
+    tmp_path: Path, max_bytes: int, max_count: int, left: int
+) -> None:
+    store = TrackStore(tmp_path)
+    ids = keep_many(store, 5)
+    gone = store.shrink(max_bytes, max_count, keep=ids[4])
+    assert gone == ids[: 5 - left]
+    assert store.ids() == ids[5 - left :][::-1]
+    assert len(list(tmp_path.iterdir())) == 2 * left
+
+
+def test_the_track_that_was_just_made_stays_though_it_is_the_oldest(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    ids = keep_many(store, 3)
+    assert store.shrink(100, 1, keep=ids[0]) == ids[1:]
+    assert store.find(ids[0]) is not None
+
+
+def test_deleting_frees_its_bytes_once_and_leaves_other_files_alone(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    (one,) = keep_many(store, 1)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert [store.delete(one), store.delete(one)] == [100, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

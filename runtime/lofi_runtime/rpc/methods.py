@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from lofi_runtime.jobs import QUEUE_LIMIT, Job
 from lofi_runtime.requests import specify
+from lofi_runtime.rpc.cache_methods import cache_clear, cache_delete, cache_list, cache_stats
 from lofi_runtime.rpc.connection import Answer, Connection, Wishes
 from lofi_runtime.rpc.definitions import PROTOCOL_VERSION, limits, method_names, notification_names
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.rpc.schema import check_params
+from lofi_runtime.rpc.style_methods import expand_prompt, styles
 from lofi_runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -128,6 +130,20 @@ def queue_status(runtime: Runtime, _client: Connection, _params: Params) -> Answ
     return Answer(told | ({"current": jobs.current.describe()} if jobs.current else {}))
 
 
+def queue_clear(runtime: Runtime, client: Connection, _params: Params) -> Answer:
+    """Withdraw the client from every track that waits; what runs goes on."""
+    outcomes = [
+        runtime.jobs.cancel(job.track_id, client.number) for job in list(runtime.jobs.waiting)
+    ]
+    withdrawn = [one.withdrawn for one in outcomes if one.withdrawn is not None]
+
+    def tell() -> None:
+        for params in withdrawn:
+            runtime.tell_one(client, "generation_cancelled", params)
+
+    return Answer({"cleared": sum(one.cancelled for one in outcomes)}, then=tell)
+
+
 def status(runtime: Runtime, _client: Connection, _params: Params) -> Answer:
     """Tell how the whole server does."""
     count, size_bytes = runtime.store.usage()
@@ -167,6 +183,13 @@ METHODS: dict[str, Method] = {
     "generate": generate,
     "cancel": cancel,
     "queue_status": queue_status,
+    "queue_clear": queue_clear,
+    "cache_list": cache_list,
+    "cache_stats": cache_stats,
+    "cache_delete": cache_delete,
+    "cache_clear": cache_clear,
+    "styles": styles,
+    "expand_prompt": expand_prompt,
     "status": status,
     "subscribe": subscribe,
     "shutdown": shutdown,
