@@ -11,15 +11,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from lofi_runtime.jobs import Job, JobQueue, OnProgress
 from lofi_runtime.library import PROCEDURAL, PROCEDURAL_SOURCE, Library
 from lofi_runtime.rpc.connection import Answer, Connection, Wishes
 from lofi_runtime.rpc.definitions import load_schema, notification_names
+from lofi_runtime.rpc.messages import Codec
 from lofi_runtime.rpc.methods import run_method
 from lofi_runtime.rpc.msgpack_rpc import MsgpackCodec
-from lofi_runtime.rpc.transport import UnixListener
+from lofi_runtime.rpc.transport import OnConnection, UnixListener
 from lofi_runtime.settings import Settings
 from lofi_runtime.tracks import Track, TrackStore
 from lofi_runtime.version import VERSION
@@ -28,15 +29,41 @@ from lofi_runtime.worker import Task, Worker
 MAX_CLIENTS = 64
 
 
+class Listener(Protocol):
+    """Where clients come from."""
+
+    async def open(self, on_connection: OnConnection) -> None:
+        """Let clients in; returns at once.
+
+        Raises:
+            LofiError: it cannot be done here.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let no more in, and leave nothing behind."""
+        ...
+
+
 class Runtime:
     """One server; everything in it runs in one event loop.
 
     Args:
         settings: see there.
+        codec: makes each connection's framing.
+        dispatch: runs a client's request; see `methods.run_method`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        codec: Callable[[], Codec] = MsgpackCodec,
+        dispatch: Callable[[Runtime, Connection, str, dict[str, Any]], Answer] = run_method,
+    ) -> None:
         self.settings = settings
+        self._codec = codec
+        self._run_method = dispatch
         self.library = Library(settings.models, settings.bundle, settings.backend)
         self.store = TrackStore(settings.tracks)
         self.worker = Worker(settings.worker_command, settings.threads)
@@ -51,14 +78,20 @@ class Runtime:
         """Seconds since the server began."""
         return time.monotonic() - self._began
 
-    async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+    async def run(
+        self, on_ready: Callable[[], None] = lambda: None, listener: Listener | None = None
+    ) -> None:
         """Serve until `stop`, or until idle for as long as the settings say.
+
+        Args:
+            on_ready: called once clients may come.
+            listener: where from; None for the settings' socket.
 
         Raises:
             LofiError: another server lives on the socket, or it cannot be made.
         """
         load_schema()
-        listener = UnixListener(self.settings.socket)
+        listener = listener or UnixListener(self.settings.socket)
         await listener.open(self._on_connection)
         background = [asyncio.create_task(self.jobs.run())]
         if self.settings.idle_exit_sec is not None:
@@ -105,7 +138,7 @@ class Runtime:
             writer.close()
             return
         wishes = Wishes("own", frozenset(notification_names()))
-        number, codec = next(self._numbers), MsgpackCodec()
+        number, codec = next(self._numbers), self._codec()
         client = Connection(number, reader, writer, codec, self._dispatch, wishes)
         self.clients[client.number] = client
         try:
@@ -116,7 +149,7 @@ class Runtime:
             self.jobs.leave(client.number, keep=self.settings.keeps_tracks_of_gone_clients)
 
     def _dispatch(self, client: Connection, method: str, params: dict[str, Any]) -> Answer:
-        return run_method(self, client, method, params)
+        return self._run_method(self, client, method, params)
 
     async def _produce(self, job: Job, on_progress: OnProgress) -> Track:
         began = time.monotonic()
@@ -164,18 +197,32 @@ def serve(settings: Settings) -> int:
     Raises:
         LofiError: another server lives on the socket, or it cannot be made.
     """
+    ready = f"lofi-runtime {VERSION} ready on {settings.socket}"
+    return run_until_signalled(Runtime(settings), ready)
+
+
+def run_until_signalled(runtime: Runtime, ready: str, listener: Listener | None = None) -> int:
+    """Run a server until SIGTERM, Ctrl-C or its own end; returns the exit code.
+
+    Args:
+        runtime: not running yet.
+        ready: said on stderr once clients may come.
+        listener: see `Runtime.run`.
+
+    Raises:
+        LofiError: as of `Runtime.run`.
+    """
 
     async def main() -> None:
-        runtime = Runtime(settings)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, runtime.stop)
-        await runtime.run(on_ready=lambda: _say_ready(settings))
+        await runtime.run(lambda: _say(ready), listener)
 
     asyncio.run(main())
     return 0
 
 
-def _say_ready(settings: Settings) -> None:
-    sys.stderr.write(f"lofi-runtime {VERSION} ready on {settings.socket}\n")
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
     sys.stderr.flush()

@@ -141,5 +141,5 @@ class Connection:
     def _reply(
         self, incoming: Incoming, error: dict[str, Any] | None, result: dict[str, Any] | None
     ) -> None:
-        if incoming.id is not None:
+        if incoming.wants_answer:
             self._writer.write(self._codec.encode_answer(incoming.id, error, result))

@@ -18,16 +18,21 @@ class Incoming:
     """A request or a notification from a peer.
 
     Args:
-        id: None for a notification, which gets no answer.
+        id: None for a notification, which gets no answer, and where a refused line had none.
         method: as it came.
         params: the map; empty when none was sent.
         problem: set when the message can be answered only with this refusal.
     """
 
-    id: int | None
+    id: int | str | None
     method: str
     params: dict[str, Any]
     problem: RpcError | None = None
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether the peer waits for one, or sent what cannot be told from a request."""
+        return self.id is not None or self.problem is not None
 
 
 class Codec(Protocol):
@@ -42,7 +47,7 @@ class Codec(Protocol):
         ...
 
     def encode_answer(
-        self, id_: int, error: dict[str, Any] | None, result: dict[str, Any] | None
+        self, id_: int | str | None, error: dict[str, Any] | None, result: dict[str, Any] | None
     ) -> bytes:
         """Encode a response; one of `error` and `result` is None."""
         ...

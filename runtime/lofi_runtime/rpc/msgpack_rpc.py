@@ -53,7 +53,7 @@ class MsgpackCodec:
             raise FrameError(f"not a msgpack-RPC message: {type(error).__name__}") from error
 
     def encode_answer(
-        self, id_: int, error: dict[str, Any] | None, result: dict[str, Any] | None
+        self, id_: int | str | None, error: dict[str, Any] | None, result: dict[str, Any] | None
     ) -> bytes:
         """Encode a response; one of `error` and `result` is None."""
         packed: bytes = self._packer.pack([RESPONSE, id_, error, result])
