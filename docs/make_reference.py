@@ -132,10 +132,10 @@ def protocol_page() -> str:
         "`lofi-daemon --daemon` speaks the same methods as JSON-RPC 2.0 over stdin and stdout, one",
         "object a line, for the lofi.nvim of today: backends are `musicgen` (never installed here)",
         "and `ace_step`, `generation_progress` also has `tokens_generated` and `tokens_estimated`",
-        "(its steps), nulls count as left out, a line that is no request is refused with the id null",
-        "and the next one is read. Settings are the variables that `lofi-daemon --help` lists. It",
-        "ends with its stdin, and its worker with it, however it ends. lofi.nvim finds it on the",
-        "PATH.",
+        "(its steps), nulls count as left out, a line that is no request is refused with the id",
+        "null and the next one is read. Settings are the variables that `lofi-daemon --help`",
+        "lists. It ends with its stdin, and its worker with it, however it ends. lofi.nvim finds",
+        "it on the PATH.",
     ]
     methods = schema["properties"]["methods"]["properties"]
     lines += ["", "## Methods"]

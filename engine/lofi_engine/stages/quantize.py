@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lofi_engine.calibration.calibration import Calibration
     from lofi_engine.quantization.work import Bundle
 
-VERSION = 3
+VERSION = 4
 
 RECORD_FILE = "record.json"
 EXPORT_RECORD = "export.json"
