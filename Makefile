@@ -70,11 +70,15 @@ lua:
 docs: $(VENV)/.test
 	$(BIN)/python docs/make_reference.py
 
-# These three need minutes, gigabytes of memory and of disk.
-LONG_BENCHES := bench/bench_full_size.py bench/bench_load_memory.py bench/bench_export_memory.py
+# Needs a bundle's folder: make bench publishes none.
+NEEDS_BUNDLE := bench/bench_eta.py
+
+# These need long, or gigabytes of memory and of disk.
+LONG_BENCHES := bench/bench_full_size.py bench/bench_load_memory.py bench/bench_export_memory.py \
+	bench/bench_soak.py bench/bench_speed.py
 
 bench: $(VENV)/.test
-	@status=0; for script in $(filter-out $(LONG_BENCHES),$(sort $(wildcard bench/bench_*.py))); do \
+	@status=0; for script in $(filter-out $(LONG_BENCHES) $(NEEDS_BUNDLE),$(sort $(wildcard bench/bench_*.py))); do \
 		echo "== $$script"; $(BIN)/python $$script || status=1; done; exit $$status
 
 bench-memory: $(VENV)/.test

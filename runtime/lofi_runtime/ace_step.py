@@ -19,9 +19,13 @@ from lofi_runtime.backend import Audio, Progress, Request
 from lofi_runtime.bundle import GRAPHS, LYRIC_VOCABULARY, Bundle
 from lofi_runtime.dcae import SessionDcae
 from lofi_runtime.decoder import MAX_KEY_VALUE_BYTES, WHOLE, Conditioning, Context, Decoder
+from lofi_runtime.devices import CPU as CPU_DEVICE
+from lofi_runtime.devices import NAMES
+from lofi_runtime.editing import edit_in_frames, read_source
 from lofi_runtime.errors import BackendError
 from lofi_runtime.pipeline.decode import decode_latents
 from lofi_runtime.pipeline.denoise import DenoiseSettings, denoise
+from lofi_runtime.pipeline.edit_latents import edit_latents, edit_noise
 from lofi_runtime.pipeline.erg import FULL_ERG, QUERY_SCALE, QUERY_SCALE_INPUT, Erg
 from lofi_runtime.pipeline.lyrics import NO_LYRICS, LyricTokenizer, is_instrumental
 from lofi_runtime.pipeline.master import master
@@ -91,6 +95,11 @@ class AceStepBackend:
         self._erg = erg
         self._is_loaded = False
 
+    @property
+    def device(self) -> str:
+        """What it computes on, see `devices.DEVICES`."""
+        return NAMES.get(self._sessions.provider, CPU_DEVICE)
+
     def load(self, progress: Progress = lambda *_: None) -> None:
         """Load tokenizers and graphs; does nothing the second time.
 
@@ -125,8 +134,9 @@ class AceStepBackend:
         """
         self._check_duration(request.duration_sec)
         denoised = self.latents(request, progress)
+        latents = denoised.latents
         waveform = decode_latents(
-            denoised.latents,
+            latents,
             SessionDcae(self._sessions),
             lambda mel: self._sessions.run("vocoder.onnx", mel)[0],
             samples_per_latent=self._config.samples_per_latent,
@@ -135,7 +145,7 @@ class AceStepBackend:
         )
         progress("master", 0, 1)
         audio = master(waveform, self._config.sample_rate, request.duration_sec)
-        return Audio(audio.samples, denoised.warnings + audio.warnings)
+        return Audio(audio.samples, denoised.warnings + audio.warnings, latents)
 
     def latents(self, request: Request, progress: Progress) -> Denoised:
         """Make the latents only: the stages "encode" and "denoise" of `generate`.
@@ -237,6 +247,29 @@ class AceStepBackend:
         conditioning: Conditioning,
         progress: Progress,
     ) -> Floats:
+        # An unguided step reads as it was asked: the first row's scale is 1.
+        plain = replace(conditioning.first(1), query_scale=None)
+        guided = conditioning if settings.is_guided else None
+
+        def on_step(done: int, total: int) -> None:
+            progress("denoise", done, total)
+
+        if request.edit is not None:
+            edit = edit_in_frames(request.edit, request.duration_sec, self._config)
+            source = read_source(request.edit, self._config)
+            seed = request.edit["source_seed"]
+            noise = edit_noise(edit, source.shape, seed=request.seed, source_seed=seed)
+            return edit_latents(
+                self._decoder.velocity,
+                edit,
+                source,
+                noise,
+                plain,
+                guided,
+                settings=settings,
+                max_frames=self._config.frames(self.max_duration_sec),
+                on_step=on_step,
+            )
         shape = (
             1,
             self._config.latent_channels,
@@ -246,12 +279,11 @@ class AceStepBackend:
         return denoise(
             self._decoder.velocity,
             starting_noise(request.seed, shape),
-            # An unguided step reads as it was asked: the first row's scale is 1.
-            replace(conditioning.first(1), query_scale=None),
-            conditioning if settings.is_guided else None,
+            plain,
+            guided,
             settings=settings,
             seed=request.seed,
-            on_step=lambda done, total: progress("denoise", done, total),
+            on_step=on_step,
         )
 
     @cached_property

@@ -6,9 +6,9 @@ Two exist: `procedural` (lofi_runtime.synth, needs no model) and `ace_step`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ class Request:
         inference_steps: denoising steps, 1 to 200; ignored by the procedural backend.
         scheduler: "euler", "heun" or "pingpong".
         guidance_scale: 1 to 30.
+        edit: what to make of which other track: `mode`, that mode's fields, `source_seed`,
+            `source_sec` and `latents`, the path of the source's, see `edits`; None for a new track.
     """
 
     prompt: str
@@ -46,6 +48,7 @@ class Request:
     inference_steps: int = 27
     scheduler: str = "euler"
     guidance_scale: float = 15.0
+    edit: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,14 @@ class Audio:
 
     Args:
         samples: float32 (2, samples) at `SAMPLE_RATE`, mastered, within -1 to 1, no NaN.
-        warnings: what a listener should know ("mostly silent", "lyrics ignored").
+        warnings: what a listener should know ("lyrics ignored").
+        latents: float32 (1, channels, height, frames) it was decoded from, for edits to start from;
+            None where there are none.
     """
 
     samples: npt.NDArray[np.float32]
     warnings: tuple[str, ...] = ()
+    latents: npt.NDArray[np.float32] | None = None
 
 
 class Backend(Protocol):
@@ -72,6 +78,11 @@ class Backend(Protocol):
     """What a track's id and sidecar record, e.g. "lofi-nano-int8 1.0.0"."""
     min_duration_sec: int
     max_duration_sec: int
+
+    @property
+    def device(self) -> str:
+        """What it computes on: one of `devices.DEVICES` but "auto"."""
+        ...
 
     def generate(self, request: Request, progress: Progress) -> Audio:
         """Make the sound; the same request gives the same samples on the same machine.

@@ -3,32 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from lofi_runtime.backend import Backend, Progress
-
-
-@dataclass(frozen=True)
-class BackendChoice:
-    """Which backend, with what; equal choices are one loaded backend.
-
-    A bundle that was published anew in the same folder is another choice: its identity differs.
-
-    Args:
-        type: "procedural" or "ace_step".
-        folder: the bundle's, or None.
-        is_verified: whether the bundle's files are checked against its manifest.
-        threads: processor threads a model may use.
-        model_identity: of the bundle's content (`Bundle.identity`); "" for no bundle.
-    """
-
-    type: str
-    folder: Path | None = None
-    is_verified: bool = True
-    threads: int = 1
-    model_identity: str = ""
-
+from lofi_runtime.sources import BackendChoice
 
 Factory = Callable[[BackendChoice, Progress], Backend]
 """Makes a backend; reports the stages "verify" and "load", so that loading can be cancelled."""
@@ -70,9 +47,23 @@ def make_ace_step(choice: BackendChoice, progress: Progress) -> Backend:
             f"{choice.folder}: another bundle was put here since the track was asked for",
             hint="ask again",
         )
-    backend = AceStepBackend(bundle, threads=choice.threads)
+    providers = _providers(choice.device)
+    backend = AceStepBackend(bundle, threads=choice.threads, providers=providers)
     backend.load(progress)
     return backend
+
+
+def _providers(device: str) -> list[str]:
+    """Give the execution providers for a device.
+
+    Raises:
+        BackendError: ONNX Runtime offers no such device here.
+    """
+    import onnxruntime
+
+    from lofi_runtime.devices import providers_for
+
+    return providers_for(device, onnxruntime.get_available_providers())
 
 
 FACTORIES: Mapping[str, Factory] = {"procedural": make_procedural, "ace_step": make_ace_step}

@@ -40,6 +40,7 @@ OPTIONAL_GRAPHS = ("transformer_context.onnx", "transformer_decoder_step.onnx")
 """The decoder in two: what depends on the context alone, and the rest. Both or none are used; they
 share the decoder's weights file."""
 LYRIC_VOCABULARY = "lyric_vocabulary.json"
+ADAPTER_FILES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 
 Stamp = tuple[int, ...]
 """Device, inode, size and times of a file: differs after any write to it or in its place."""
@@ -153,6 +154,8 @@ def open_bundle(
     """
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such bundle folder", hint="pull the model first")
+    if (problem := adapter_problem(folder)) is not None:
+        raise problem
     missing = [file for file in REQUIRED_FILES if not (folder / file).is_file()]
     if missing:
         raise BundleError(f"{folder}: lacks {', '.join(missing)}", hint=_DAMAGED)
@@ -171,6 +174,18 @@ def open_bundle(
     if verify:
         _check_hashes(folder, manifest, on_bytes or (lambda _done, _total: None))
     return Bundle(folder, manifest, verified=verify, identity=manifest.identity, stamps=stamps)
+
+
+def adapter_problem(folder: Path) -> BundleError | None:
+    """Say what is wrong with a folder that holds an adapter and no graphs; None of any other."""
+    found = [name for name in ADAPTER_FILES if (folder / name).is_file()]
+    if not found or (folder / REQUIRED_FILES[0]).exists():
+        return None
+    return BundleError(
+        f"{folder}: a bare adapter ({found[0]}), which cannot be played: adapters are merged into"
+        " their base before it is quantized",
+        hint="make its bundles: lofi-recipe run RECIPE",
+    )
 
 
 def read_manifest(path: Path) -> Manifest:

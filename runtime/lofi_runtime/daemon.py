@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lofi_runtime.devices import AUTO, COREML, CPU, CUDA, likely_devices
 from lofi_runtime.errors import LofiError
 from lofi_runtime.library import ACE_STEP
 from lofi_runtime.rpc.connection import Answer, Connection
@@ -30,7 +31,8 @@ from lofi_runtime.version import VERSION
 PROGRAM = "lofi-daemon"
 MUSICGEN = "musicgen"
 BACKENDS = (MUSICGEN, ACE_STEP)
-DEVICES = ("auto", "cpu", "cuda", "metal", "coreml")
+DEVICES = {"auto": AUTO, "cpu": CPU, "cuda": CUDA, "metal": COREML, "coreml": COREML}
+"""The plugin's words for devices, and ours."""
 MUSICGEN_INFO = {
     "type": MUSICGEN,
     "name": "MusicGen",
@@ -65,7 +67,7 @@ class Environment:
 
 
 class DaemonCodec(JsonCodec):
-    """Adds to progress what the plugin's progress bar counts."""
+    """Tells progress as the plugin counts it."""
 
     def encode_notification(self, method: str, params: dict[str, Any]) -> bytes:
         """Encode a notification."""
@@ -73,6 +75,14 @@ class DaemonCodec(JsonCodec):
             params = params | {
                 "tokens_generated": params["current_step"],
                 "tokens_estimated": params["total_steps"],
+            }
+        elif method == "download_progress":
+            params = {
+                "file_name": params["component"],
+                "bytes_downloaded": params["component_bytes_downloaded"],
+                "bytes_total": params["component_bytes_total"],
+                "files_completed": params["components_completed"],
+                "files_total": params["components_total"],
             }
         return super().encode_notification(method, params)
 
@@ -94,10 +104,12 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     if threads := given.get("LOFI_THREADS"):
         changes["threads"] = _number("LOFI_THREADS", threads, int, 1, 1024)
     backend = _one_of("LOFI_BACKEND", given.get("LOFI_BACKEND", ACE_STEP), BACKENDS)
-    device = _one_of("LOFI_DEVICE", given.get("LOFI_DEVICE", "auto").lower(), DEVICES)
+    named = _one_of("LOFI_DEVICE", given.get("LOFI_DEVICE", "auto").lower(), tuple(DEVICES))
     warnings = []
-    if device not in ("auto", "cpu"):
-        warnings.append(f"LOFI_DEVICE: {device} is not used, this runtime computes on the CPU")
+    if DEVICES[named] in (AUTO, *likely_devices()):
+        changes["device"] = DEVICES[named]
+    else:
+        warnings.append(f"LOFI_DEVICE: {named} cannot be used here, the CPU computes")
     if bundle and not changes.keys() & {"models", "bundle"}:
         warnings.append(f"the model's folder {bundle} is not there; LOFI_ACE_STEP_MODEL_PATH is it")
     return Environment(
@@ -139,6 +151,8 @@ def _dispatching(
     ) -> Answer:
         if method == "generate":
             return run_method(runtime, client, method, _asked(params, environment))
+        if method == "download_backend":
+            _check_backend(params.get("backend", environment.backend))
         answer = run_method(runtime, client, method, params)
         if method == "get_backends":
             return Answer(_backends(answer.result, environment))
@@ -154,6 +168,12 @@ def _asked(params: dict[str, Any], environment: Environment) -> dict[str, Any]:
         RpcError: the backend is unknown, or musicgen, which is never here.
     """
     backend = params.get("backend", environment.backend)
+    _check_backend(backend)
+    return {**environment.defaults, **params, "backend": backend}
+
+
+def _check_backend(backend: object) -> None:
+    """Refuse what the plugin knows and this runtime has not, and what neither knows."""
     if backend == MUSICGEN:
         raise RpcError(
             "BACKEND_NOT_INSTALLED",
@@ -164,7 +184,6 @@ def _asked(params: dict[str, Any], environment: Environment) -> dict[str, Any]:
         raise RpcError(
             "INVALID_BACKEND", f"backend: {backend[:80]!a} is not one of {', '.join(BACKENDS)}"
         )
-    return {**environment.defaults, **params, "backend": backend}
 
 
 def _backends(result: Mapping[str, Any], environment: Environment) -> dict[str, Any]:

@@ -5,13 +5,13 @@ The worker does this for the server, and `lofi-runtime generate` does it for its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lofi_runtime.audio_format import WAV_16, AudioFormat
 from lofi_runtime.backend import SAMPLE_RATE, Audio, Backend, Progress, Request
-from lofi_runtime.backends import FACTORIES, BackendChoice, Factory
 from lofi_runtime.errors import BackendError
+from lofi_runtime.tracks import latents_part
 
 
 @dataclass(frozen=True)
@@ -27,51 +27,23 @@ class Made:
     warnings: tuple[str, ...]
 
 
-class Studio:
-    """Keeps what was loaded for the next track: of each type the one used last.
-
-    Args:
-        factories: how to make a backend, by its type.
-    """
-
-    def __init__(self, factories: Mapping[str, Factory] = FACTORIES) -> None:
-        self._factories = factories
-        self._loaded: dict[str, tuple[BackendChoice, Backend]] = {}
-
-    def load(self, choice: BackendChoice, progress: Progress) -> Backend:
-        """Return the backend, from before or newly made.
-
-        Raises:
-            BackendError: its type is unknown, or it cannot be loaded.
-            BundleError: its folder is missing or damaged.
-            GenerationCancelled: `progress` said so.
-        """
-        if choice.type in self._loaded:
-            known, backend = self._loaded[choice.type]
-            if known == choice:
-                return backend
-            # Dropped before the next one is loaded: two models may not fit into memory.
-            del self._loaded[choice.type], backend
-        if choice.type not in self._factories:
-            raise BackendError(
-                f"backend {choice.type!r} is not one of {', '.join(self._factories)}"
-            )
-        backend = self._factories[choice.type](choice, progress)
-        self._loaded[choice.type] = choice, backend
-        return backend
-
-
 def make_track(
-    backend: Backend, request: Request, path: Path, license_name: str, progress: Progress
+    backend: Backend,
+    request: Request,
+    path: Path,
+    license_name: str,
+    progress: Progress,
+    audio_format: AudioFormat = WAV_16,
 ) -> Made:
-    """Generate and write a WAV file of 16 bits.
+    """Generate, look for faults, and write a file; its latents, if any, at `latents_part`.
 
     Args:
         backend: loaded.
         request: within the backend's limits.
-        path: written whole or not at all.
+        path: of a store's part; written whole or not at all.
         license_name: the model's, for the file's tags.
         progress: see `backend.Progress`; also told the stage "write".
+        audio_format: of the file.
 
     Raises:
         BackendError: the model failed, or what it made is not a sound of the asked length.
@@ -79,6 +51,8 @@ def make_track(
         GenerationCancelled: `progress` said so.
     """
     from lofi_runtime.audio_file import generated_tags, write_audio
+    from lofi_runtime.faults import faults
+    from lofi_runtime.latents_file import write_latents
 
     audio = backend.generate(request, progress)
     _check(audio, request, backend)
@@ -86,9 +60,12 @@ def make_track(
     tags = generated_tags(
         model=backend.model_version, license=license_name or "unknown", title=request.prompt
     )
-    write_audio(path, audio.samples, format="wav", bits=16, tags=tags)
+    name, bits = audio_format.name, audio_format.bits
+    write_audio(path, audio.samples, format=name, bits=bits, tags=tags)
+    if audio.latents is not None:
+        write_latents(latents_part(path), audio.latents)
     samples = audio.samples.shape[1]
-    return Made(samples / SAMPLE_RATE, audio.warnings)
+    return Made(samples / SAMPLE_RATE, audio.warnings + faults(audio.samples))
 
 
 def _check(audio: Audio, request: Request, backend: Backend) -> None:

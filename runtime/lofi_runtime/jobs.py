@@ -7,16 +7,19 @@ and `emit`, which tells what happened.
 from __future__ import annotations
 
 import asyncio
-import traceback
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from lofi_runtime.errors import GenerationCancelled
-from lofi_runtime.library import Source
+from lofi_runtime.pipeline.costs import evaluation_rows
 from lofi_runtime.progress import ProgressMeter
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.sources import Source
 from lofi_runtime.tracks import Track, TrackSpec
+
+log = logging.getLogger(__name__)
 
 QUEUE_LIMIT = 10
 
@@ -30,19 +33,22 @@ class Job:
         source: what makes it.
         is_high: goes before everything that waits without it.
         owners: the clients that asked for it.
+        may_fall_back: whether another variant may make it if this one cannot be loaded; `spec` and
+            `source` are then those of the other.
     """
 
     spec: TrackSpec
     source: Source
     is_high: bool = False
     owners: set[int] = field(default_factory=set)
+    may_fall_back: bool = False
     meter: ProgressMeter = field(default_factory=ProgressMeter)
     is_cancelled: bool = False
+    track_id: str = field(init=False)
+    """What clients were told; no two jobs share one."""
 
-    @property
-    def track_id(self) -> str:
-        """The track's id; no two jobs share one."""
-        return self.spec.track_id
+    def __post_init__(self) -> None:
+        self.track_id = self.spec.track_id
 
     def describe(self) -> dict[str, Any]:
         """Return how far it is, as `queue_status` and `status` tell it."""
@@ -98,6 +104,8 @@ class JobQueue:
         self._stop = stop
         self._emit = emit
         self._changed = asyncio.Event()
+        self._after_sec: dict[str, float] = {}
+        """Of each model, seconds after the main stage for a second of sound: its last track's."""
         self.current: Job | None = None
         self.waiting: list[Job] = []
 
@@ -202,7 +210,9 @@ class JobQueue:
                 self.current = None
 
     async def _run_one(self, job: Job) -> None:
-        job.meter = ProgressMeter()
+        pace = self._after_sec.get(job.spec.model_version)
+        after_sec = None if pace is None else pace * job.spec.duration_sec
+        job.meter = ProgressMeter(_step_costs(job.spec), after_sec, job.source.after_rows)
         self._emit("generation_start", _start_params(job), frozenset(job.owners))
         try:
             track = await self._produce(job, lambda *report: self._report(job, *report))
@@ -212,10 +222,13 @@ class JobQueue:
             self._fail(job, error.name, str(error))
         # The boundary of a job: a bug ends this track, not the server.
         except Exception as error:
-            traceback.print_exc()
+            log.exception("track %s: a bug", job.track_id)
             self._fail(job, "INTERNAL_ERROR", f"{type(error).__name__}: {error}")
         else:
-            self._emit("generation_complete", track.to_notification(), frozenset(job.owners))
+            if (after_sec := job.meter.since_main_sec) is not None:
+                self._after_sec[job.spec.model_version] = after_sec / job.spec.duration_sec
+            told = track.to_notification() | {"track_id": job.track_id}
+            self._emit("generation_complete", told, frozenset(job.owners))
 
     def _report(self, job: Job, stage: str, done: int, total: int) -> None:
         if job.meter.update(stage, done, total) and not job.is_cancelled:
@@ -242,6 +255,14 @@ class JobQueue:
         if job.is_high:
             place = next((i for i, other in enumerate(self.waiting) if not other.is_high), place)
         self.waiting.insert(place, job)
+
+
+def _step_costs(spec: TrackSpec) -> list[int]:
+    """Give what each denoising step of a track costs; nothing where a backend does not denoise."""
+    if spec.inference_steps is None:
+        return []
+    scale = spec.guidance_scale if spec.guidance_scale is not None else 1.0
+    return evaluation_rows(spec.inference_steps, spec.scheduler or "", scale)
 
 
 def _cancelled_params(job: Job) -> dict[str, Any]:

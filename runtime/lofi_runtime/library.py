@@ -5,48 +5,25 @@ Reads manifests only; nothing here loads a model, so the server stays light.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lofi_runtime.bundle import Bundle, open_bundle
+from lofi_runtime.bundle import Bundle, adapter_problem, open_bundle
+from lofi_runtime.choosing import AUTO, Failures, choose, order
+from lofi_runtime.devices import AUTO as ANY_DEVICE
+from lofi_runtime.devices import provider_for
 from lofi_runtime.errors import BundleError
+from lofi_runtime.memory import available_bytes
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.sources import Looks, Source
 from lofi_runtime.synth import VERSION as SYNTH_VERSION
 
 PROCEDURAL, ACE_STEP = "procedural", "ace_step"
 BACKENDS = (PROCEDURAL, ACE_STEP)
-AUTO = "auto"
-PRECISIONS = ("int8-fast", "int8", "fp16", "int4")
-"""Best first: on a processor the fast 8-bit form costs least for a quality nobody hears."""
 SAMPLE_RATE = 48_000
-
-
-@dataclass(frozen=True)
-class Source:
-    """A backend ready to be loaded, as far as can be known without loading it.
-
-    Args:
-        backend: "procedural" or "ace_step".
-        model_version: what ids and sidecars record.
-        min_duration_sec: shortest track.
-        max_duration_sec: longest track.
-        folder: the bundle's, or None.
-        precision: the bundle's variant, or "".
-        is_verified: whether the bundle's files are checked against its manifest before loading.
-        license_name: the model's licence, for tags and sidecar.
-        model_identity: of the bundle's content, see `Bundle.identity`; "" for no bundle.
-    """
-
-    backend: str
-    model_version: str
-    min_duration_sec: int
-    max_duration_sec: int
-    folder: Path | None = None
-    precision: str = ""
-    is_verified: bool = True
-    license_name: str = ""
-    model_identity: str = ""
 
 
 # What `synth.backend.ProceduralBackend` says of itself, kept here so that the server need not
@@ -56,45 +33,72 @@ PROCEDURAL_SOURCE = Source(
 )
 
 
+@dataclass(frozen=True)
+class Preferences:
+    """What a request without a name for it gets.
+
+    Args:
+        backend: None picks ace_step when a bundle is there, else procedural.
+        lora: the model; "" takes the first by name.
+        precision: the variant; "auto" takes the fastest.
+        device: what models run on, see `devices.DEVICES`.
+    """
+
+    backend: str | None = None
+    lora: str = ""
+    precision: str = AUTO
+    device: str = ANY_DEVICE
+
+
 class Library:
     """Lists backends and picks one for a request.
 
     Args:
         models: the folder of installed bundles, each a folder `<model>-<variant>`.
         bundle: an explicit bundle that is used instead; it may lack a manifest.
-        default_backend: what a request without a name gets; None picks ace_step when a bundle is
-            there, else procedural.
+        preferences: what a request without a name gets.
+        available: gives the bytes of memory a model may take now, or None where nobody knows.
     """
 
     def __init__(
-        self, models: Path, bundle: Path | None = None, default_backend: str | None = None
+        self,
+        models: Path,
+        bundle: Path | None = None,
+        preferences: Preferences = Preferences(),
+        available: Callable[[], int | None] = available_bytes,
     ) -> None:
         self.models = models
         self.bundle = bundle.absolute() if bundle else None
-        self._default_backend = default_backend
-        self._known: dict[Path, tuple[frozenset[tuple[str, int, int]], Source | BundleError]] = {}
+        self.preferences = preferences
+        self._available = available
+        self._known: dict[Path, tuple[Looks, Source | BundleError]] = {}
+        self._failures = Failures()
 
     @property
     def default_backend(self) -> str:
         """What a request without a name gets."""
-        if self._default_backend:
-            return self._default_backend
+        if self.preferences.backend:
+            return self.preferences.backend
         return ACE_STEP if self.installed() else PROCEDURAL
 
     def installed(self) -> list[Source]:
-        """Return the bundles that can be opened, best first: by model, then by precision."""
+        """Return the bundles that can be opened, best first: by model, then the fastest."""
         return self._scan()[0]
 
     def damaged(self) -> list[BundleError]:
         """Return why each folder that looks like a bundle cannot be opened."""
         return self._scan()[1]
 
-    def pick(self, backend: str | None = None, precision: str = AUTO) -> Source:
+    def pick(self, backend: str | None = None, precision: str = AUTO, lora: str = "") -> Source:
         """Return what generates for a request.
+
+        With precision "auto" a variant that failed lately, or that memory has no room for now, is
+        passed over for the next fastest; the source's notes say so.
 
         Raises:
             RpcError: INVALID_BACKEND for an unknown name; BACKEND_NOT_INSTALLED when no bundle, or
-                none of that precision, is here; MODEL_LOAD_FAILED when one is here but damaged.
+                none of that precision, is here; MODEL_NOT_FOUND when no model of that name is;
+                MODEL_LOAD_FAILED when one is here but damaged, failed, or a bare adapter.
         """
         backend = backend or self.default_backend
         if backend not in BACKENDS:
@@ -104,18 +108,47 @@ class Library:
         if backend == PROCEDURAL:
             return PROCEDURAL_SOURCE
         sources, problems = self._scan()
-        fitting = [source for source in sources if precision in (AUTO, source.precision)]
-        if fitting:
-            return fitting[0]
         if problems and not sources:
             raise RpcError("MODEL_LOAD_FAILED", problems[0].message, hint=problems[0].hint)
+        if lora := lora or self.preferences.lora:
+            sources = self._of_model(lora, sources)
+        fitting = [source for source in sources if precision in (AUTO, source.precision)]
+        if not fitting:
+            raise self._not_installed(precision, sources)
+        if precision != AUTO:
+            return fitting[0]
+        of_model = [source for source in fitting if source.model == fitting[0].model]
+        return choose(of_model, self._failures, self._available(), self.preferences.precision)
+
+    def give_up(self, source: Source, reason: str) -> None:
+        """Pass this variant over for a while, or until its files change."""
+        self._failures.add(source, reason)
+
+    def _of_model(self, lora: str, sources: list[Source]) -> list[Source]:
+        found = [source for source in sources if source.model == lora]
+        if found:
+            return found
+        if (problem := adapter_problem(self.models / lora)) is not None:
+            raise RpcError("MODEL_LOAD_FAILED", problem.message, hint=problem.hint)
+        names = sorted({source.model for source in sources})
+        near = difflib.get_close_matches(lora, names, n=1)
+        raise RpcError(
+            "MODEL_NOT_FOUND",
+            f"lora: no model {lora!r} is installed in {self.bundle or self.models}"
+            f" (installed: {', '.join(names) or 'none'})",
+            hint=f"did you mean '{near[0]}'?"
+            if near
+            else "run lofi-runtime pull, or leave lora out",
+        )
+
+    def _not_installed(self, precision: str, sources: list[Source]) -> RpcError:
         found = ", ".join(source.precision for source in sources)
         wanted = "no bundle" if precision == AUTO else f"no bundle with precision {precision!r}"
         here = f"installed: {found}" if found else "none is"
-        raise RpcError(
+        return RpcError(
             "BACKEND_NOT_INSTALLED",
             f"backend 'ace_step': {wanted} is installed in {self.models} ({here})",
-            hint="install one there, name one with --bundle, or ask for backend 'procedural'",
+            hint="run lofi-runtime pull, name one with --bundle, or ask for backend 'procedural'",
         )
 
     def describe(self) -> list[dict[str, Any]]:
@@ -133,7 +166,7 @@ class Library:
                 sources.append(found)
             else:
                 problems.append(found)
-        return sorted(sources, key=_rank), problems
+        return order(sources, self.preferences.device), problems
 
     def _open(self, folder: Path) -> Source | BundleError:
         """Open a bundle, or tell what it was when its files looked just the same."""
@@ -143,14 +176,14 @@ class Library:
             return known[1]
         found: Source | BundleError
         try:
-            found = _source_of(open_bundle(folder, verify=False))
+            found = _source_of(open_bundle(folder, verify=False), looks, self.preferences.device)
         except BundleError as error:
             found = error
         self._known[folder] = looks, found
         return found
 
 
-def _looks_of(folder: Path) -> frozenset[tuple[str, int, int]]:
+def _looks_of(folder: Path) -> Looks:
     """Return name, size and time of each file: reading manifests anew would hold up the server."""
     try:
         states = [(path.name, path.stat()) for path in folder.iterdir()]
@@ -163,29 +196,33 @@ def _bundle_folders(models: Path) -> list[Path]:
     """Return the folders with a manifest: one without is only opened on explicit request."""
     if not models.is_dir():
         return []
-    return sorted(path.parent for path in models.glob("*/manifest.json"))
+    # A name with a dot is one that is just being put in place or taken away.
+    return sorted(
+        path.parent for path in models.glob("*/manifest.json") if path.parent.name[0] != "."
+    )
 
 
-def _source_of(bundle: Bundle) -> Source:
+def _source_of(bundle: Bundle, looks: Looks, device: str) -> Source:
     manifest = bundle.manifest
+    precision = manifest.variant if manifest else ""
+    measured = manifest.measured if manifest else {}
+    speed = measured.get(provider_for(device, tuple(measured)))
     return Source(
         backend=ACE_STEP,
         model_version=f"{bundle.name} {bundle.version}",
         min_duration_sec=bundle.config.min_duration_sec,
         max_duration_sec=bundle.config.max_duration_sec,
         folder=bundle.folder,
-        precision=manifest.variant if manifest else "",
+        precision=precision,
         is_verified=manifest is not None,
         license_name=manifest.license if manifest else "",
         model_identity=bundle.identity,
+        model=bundle.name.removesuffix(f"-{precision}"),
+        size_bytes=sum(size for _, size, _ in looks),
+        measured=measured,
+        after_rows=speed.after_rows if speed else None,
+        looks=looks,
     )
-
-
-def _rank(source: Source) -> tuple[str, int]:
-    """Order by model, then by precision, so that `auto` never trades the model for speed."""
-    name = source.folder.name if source.folder else ""
-    order = PRECISIONS.index(source.precision) if source.precision in PRECISIONS else 99
-    return name.removesuffix(f"-{source.precision}"), order
 
 
 def _describe_procedural() -> dict[str, Any]:
@@ -194,12 +231,30 @@ def _describe_procedural() -> dict[str, Any]:
 
 def _describe_ace_step(sources: list[Source], problems: list[BundleError]) -> dict[str, Any]:
     if sources:
-        precisions = [source.precision for source in sources if source.precision]
-        return _info(sources[0], "ACE-Step") | {"status": "ready", "precisions": precisions}
+        first = sources[0].model
+        precisions = [one.precision for one in sources if one.precision and one.model == first]
+        told = {"status": "ready", "precisions": precisions, "models": _describe_models(sources)}
+        return _info(sources[0], "ACE-Step") | told
     unknown = _info(Source(ACE_STEP, "", 5, 240), "ACE-Step")
     if problems:
         return unknown | {"status": "error", "message": str(problems[0])}
     return unknown | {"status": "not_installed"}
+
+
+def _describe_models(sources: list[Source]) -> list[dict[str, Any]]:
+    """Tell every model by the name that `lora` takes, with its variants, best first."""
+    return [
+        {
+            "lora": model,
+            "version": (mine := [one for one in sources if one.model == model])[0].model_version,
+            "license": mine[0].license_name,
+            "variants": [
+                {"precision": one.precision, "size_mb": round(one.size_bytes / 1e6, 2)}
+                for one in mine
+            ],
+        }
+        for model in dict.fromkeys(source.model for source in sources)
+    ]
 
 
 def _info(source: Source, name: str) -> dict[str, Any]:

@@ -7,18 +7,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lofi_runtime.atomic import replacing, write_json
-from lofi_runtime.backend import Progress, Request
-from lofi_runtime.backends import BackendChoice
-from lofi_runtime.errors import AudioWriteError
-from lofi_runtime.generation import Studio, make_track
-from lofi_runtime.library import Library, Source
-from lofi_runtime.requests import specify
+from lofi_runtime.audio_format import FORMATS, AudioFormat, format_of
+from lofi_runtime.backend import Backend, Progress, Request
+from lofi_runtime.choosing import AUTO
+from lofi_runtime.errors import AudioWriteError, BackendError, BundleError
+from lofi_runtime.generation import make_track
+from lofi_runtime.library import Library
+from lofi_runtime.requests import specify, with_source
 from lofi_runtime.rpc.schema import check_params
 from lofi_runtime.settings import Settings
+from lofi_runtime.sources import BackendChoice, Source
+from lofi_runtime.studio import Studio
 from lofi_runtime.tracks import Track, TrackSpec, TrackStore
 
 
@@ -30,8 +34,8 @@ def generate_to(
     Args:
         params: those of the protocol's `generate`; None counts as left out.
         settings: see `generate_here`.
-        out: where to copy the WAV, its sidecar beside it; None: it stays in the store alone. Looked
-            at before any work.
+        out: where to copy the sound, its sidecar beside it, in the format its name ends in; None:
+            it stays in the store alone. Looked at before any work.
         say: takes each warning, one line without the program's name.
 
     Returns:
@@ -45,13 +49,16 @@ def generate_to(
     from lofi_runtime.meter import shown_progress
 
     if out is not None:
-        check_out(out)
+        settings = replace(settings, audio_format=check_out(out))
+    wanted = settings.audio
     given = {name: value for name, value in params.items() if value is not None}
     with shown_progress(sys.stderr) as progress:
         track = generate_here(given, settings, progress)
     for warning in track.sidecar["warnings"]:
         say(warning)
-    return track.path if out is None else copy_track(track, out)
+    if track.audio_format != wanted and (out is not None or settings.audio_bits is not None):
+        say(f"the store has this track as {track.audio_format.describe()}: this is made of it")
+    return track.path if out is None else copy_track(track, out, wanted)
 
 
 def generate_here(params: Mapping[str, Any], settings: Settings, progress: Progress) -> Track:
@@ -59,29 +66,47 @@ def generate_here(params: Mapping[str, Any], settings: Settings, progress: Progr
 
     Args:
         params: those of the protocol's `generate`.
-        settings: tracks, models, bundle, backend and threads count; the rest does not.
+        settings: tracks, models, bundle, preferences and threads count; the rest does not.
         progress: see `backend.Progress`.
 
     Raises:
         RpcError: a parameter is wrong, or the backend is not installed.
         LofiError: generation or writing failed.
     """
-    library = Library(settings.models, settings.bundle, settings.backend)
-    spec, source = specify(check_params("generate", params), library)
-    store = TrackStore(settings.tracks)
-    return store.find(spec.track_id) or _make(spec, source, store, settings.threads, progress)
+    library = Library(settings.models, settings.bundle, settings.preferences)
+    store = TrackStore(settings.tracks, settings.audio)
+    asked = check_params("generate", params)
+    spec, source = specify(asked, library, store)
+    while (track := store.find(spec.track_id)) is None:
+        choice = BackendChoice.of(source, settings.threads, settings.device)
+        try:
+            backend = Studio().load(choice, progress)
+        except (BackendError, BundleError) as error:
+            if asked["precision"] != AUTO or source.folder is None:
+                raise
+            library.give_up(source, str(error))
+            source = library.pick(spec.backend, lora=source.model)
+            spec = with_source(spec, source)
+        else:
+            return _make(spec, source, store, backend, progress)
+    return track
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path) -> str:
     """Refuse before the work what `copy_track` could not write after it.
 
+    Returns:
+        The audio format that the name asks for.
+
     Raises:
-        AudioWriteError: the name does not end in .wav or is a folder's, or its folder is missing or
-            not writable.
+        AudioWriteError: the name ends in no format's name or is a folder's, or its folder is
+            missing or not writable.
     """
     folder = out.absolute().parent
-    if out.suffix.lower() != ".wav":
-        raise AudioWriteError(f"--out {out}: only .wav is written", hint="end the name in .wav")
+    wanted = format_of(out)
+    if wanted is None:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise AudioWriteError(f"--out {out}: the name must end in one of {known}")
     if not folder.is_dir():
         raise AudioWriteError(f"--out {out}: there is no folder {folder}")
     if out.is_dir():
@@ -93,19 +118,33 @@ def check_out(out: Path) -> None:
         raise AudioWriteError(
             f"--out {out}: the folder {folder} is not writable ({error.strerror or error})"
         ) from error
+    return wanted
 
 
-def copy_track(track: Track, out: Path) -> Path:
+def copy_track(track: Track, out: Path, wanted: AudioFormat) -> Path:
     """Copy a track to `out` and its sidecar to `<out>.json`; returns `out`, absolute.
+
+    Args:
+        track: from the store; where it has another form there, `out` is made of that.
+        out: where to.
+        wanted: the form of `out`.
 
     Raises:
         AudioWriteError: the folder is missing or not writable.
     """
+    from lofi_runtime.audio_file import convert_audio
+
     out = out.absolute()
+    sidecar = track.sidecar
     try:
-        with replacing(out) as aside:
-            shutil.copyfile(track.path, aside)
-        write_json(out.with_name(out.name + ".json"), track.sidecar)
+        if track.audio_format == wanted:
+            with replacing(out) as aside:
+                shutil.copyfile(track.path, aside)
+        else:
+            convert_audio(track.path, out, wanted)
+            sidecar = {name: value for name, value in sidecar.items() if name != "audio_bits"}
+            sidecar |= {**wanted.to_record(), "size_bytes": out.stat().st_size}
+        write_json(out.with_name(out.name + ".json"), sidecar)
     except OSError as error:
         raise AudioWriteError(
             f"cannot write {out}: {error.strerror or error}",
@@ -115,24 +154,21 @@ def copy_track(track: Track, out: Path) -> Path:
 
 
 def _make(
-    spec: TrackSpec, source: Source, store: TrackStore, threads: int, progress: Progress
+    spec: TrackSpec, source: Source, store: TrackStore, backend: Backend, progress: Progress
 ) -> Track:
     began = time.monotonic()
     store.sweep()
     part = store.part_path(spec.track_id)
-    choice = BackendChoice(
-        source.backend, source.folder, source.is_verified, threads, source.model_identity
-    )
     try:
-        backend = Studio().load(choice, progress)
-        request = Request(**spec.to_request())
-        made = make_track(backend, request, part, source.license_name, progress)
+        request = Request(**store.request_for(spec))
+        form = store.audio_format
+        made = make_track(backend, request, part, source.license_name, progress, form)
         return store.keep(
             spec,
             part,
             duration_sec=made.duration_sec,
             generation_time_sec=time.monotonic() - began,
-            warnings=list(made.warnings),
+            warnings=[*source.notes, *made.warnings],
             license_name=source.license_name,
         )
     finally:

@@ -8,7 +8,11 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from lofi_runtime.pipeline.costs import evaluation_rows
+
 FORMAT = 1
+GUIDED = 15.0
+"""A guidance scale; any that guides asks for as many rows."""
 """The manifest format this version reads and writes."""
 IDENTITY_DIGITS = 16
 
@@ -44,6 +48,33 @@ class GraphRecord:
 
     inputs: tuple[InputRecord, ...]
     optional_inputs: tuple[InputRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a render was, on some machine.
+
+    Args:
+        render_time_ratio: seconds for a second of sound.
+        after_time_ratio: those of them after the denoising; 0 where nobody measured it.
+        steps: the render's denoising steps, by Euler and guided.
+    """
+
+    render_time_ratio: float
+    after_time_ratio: float = 0.0
+    steps: int = 0
+
+    @property
+    def after_rows(self) -> float | None:
+        """What follows the denoising, in rows of the network; None where nobody measured it.
+
+        It holds for any machine, duration and number of steps as far as all of them speed up alike.
+        """
+        denoise_time_ratio = self.render_time_ratio - self.after_time_ratio
+        if not (self.after_time_ratio and self.steps) or denoise_time_ratio <= 0:
+            return None
+        rows = sum(evaluation_rows(self.steps, "euler", GUIDED))
+        return self.after_time_ratio / denoise_time_ratio * rows
 
 
 @dataclass(frozen=True)
@@ -108,6 +139,7 @@ class Manifest:
         widths: for every component, weights by how many bits each is stored in.
         license: SPDX identifier.
         config: the figures the pipeline needs.
+        measured: how fast it rendered on the publisher's machine, by execution provider.
     """
 
     name: str
@@ -119,6 +151,7 @@ class Manifest:
     widths: Mapping[str, Mapping[int, int]]
     license: str
     config: PipelineConfig
+    measured: Mapping[str, Speed] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -151,6 +184,7 @@ class Manifest:
             },
             license=record["license"],
             config=PipelineConfig(**record["config"]),
+            measured=_speeds(record.get("measured", {})),
         )
 
 
@@ -158,6 +192,26 @@ def short_hash(value: Any) -> str:
     """Give the first 16 hex digits of the sha256 of `value` as JSON with sorted keys."""
     text = json.dumps(value, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]
+
+
+def _speeds(measured: Mapping[str, Any]) -> dict[str, Speed]:
+    """Pick the figures out of a record that may hold anything else."""
+    found = {}
+    for provider, figures in measured.items():
+        if not isinstance(figures, Mapping):
+            continue
+        numbers = {
+            name: float(value)
+            for name in ("render_time_ratio", "after_time_ratio", "steps")
+            if isinstance(value := figures.get(name), int | float) and value > 0
+        }
+        if "render_time_ratio" in numbers:
+            found[provider] = Speed(
+                numbers["render_time_ratio"],
+                numbers.get("after_time_ratio", 0.0),
+                int(numbers.get("steps", 0)),
+            )
+    return found
 
 
 def _graph(record: Mapping[str, Any]) -> GraphRecord:

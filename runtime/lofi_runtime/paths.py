@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -33,7 +34,20 @@ def default_socket() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if Path(runtime).is_absolute():
         return Path(runtime) / "lofi" / "runtime.sock"
+    if sys.platform == "win32":
+        # No socket lies there: what does lie beside it on other systems names the folder here.
+        return platformdirs.user_data_path("lofi", appauthor=False) / "run" / "runtime.sock"
     return Path(tempfile.gettempdir()) / f"lofi-{os.getuid()}" / "runtime.sock"
+
+
+def token_file(socket: Path) -> Path:
+    """Return where a server on TCP says how to reach it: `runtime.tcp.json` beside the socket."""
+    return socket.with_name(socket.name.removesuffix(".sock") + ".tcp.json")
+
+
+def pid_file(socket: Path) -> Path:
+    """Return where a server says its process, version and address: `<socket>.json`."""
+    return socket.with_name(socket.name + ".json")
 
 
 def prepare_socket_folder(socket: Path) -> None:
@@ -49,6 +63,15 @@ def prepare_socket_folder(socket: Path) -> None:
             f"the socket's path has {size_bytes} bytes, {MAX_SOCKET_BYTES} are allowed: {socket}",
             hint="give a shorter one with --socket",
         )
+    prepare_folder(socket)
+
+
+def prepare_folder(socket: Path) -> None:
+    """Do as `prepare_socket_folder`, for a path that no socket is to have.
+
+    Raises:
+        LofiError: the folder belongs to someone else, or others may write in it.
+    """
     folder = socket.parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,6 +81,9 @@ def prepare_socket_folder(socket: Path) -> None:
             f"cannot make the socket's folder {folder}: {error.strerror}",
             hint="give another place with --socket",
         ) from error
+    if sys.platform == "win32":
+        # Modes say nothing there; a folder in the user's profile is closed to others.
+        return
     if socket == default_socket() and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
         folder.chmod(0o700)
         return
@@ -65,6 +91,8 @@ def prepare_socket_folder(socket: Path) -> None:
 
 
 def _refuse_foreign(folder: Path, found: os.stat_result) -> None:
+    if sys.platform == "win32":
+        return
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise LofiError(
             f"the socket's folder {folder} is not a folder of yours",

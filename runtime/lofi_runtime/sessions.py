@@ -87,6 +87,16 @@ class Sessions:
         """Say whether the graph `file` holds memory now."""
         return file in self._loaded
 
+    @property
+    def provider(self) -> str:
+        """The execution provider in use: of the graphs loaded, or the one wished for first.
+
+        ONNX Runtime falls back to the CPU's by itself where another cannot be started.
+        """
+        for graph in self._loaded.values():
+            return str(graph.session.get_providers()[0])
+        return self._providers[0]
+
     def drop(self, *files: str) -> None:
         """Free the graphs `files`; each is loaded again when it is next asked for."""
         for file in files:

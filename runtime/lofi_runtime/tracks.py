@@ -1,33 +1,42 @@
 """Tracks: what one is made of, its id, and the store that keeps finished ones.
 
-Each track is two files, `<id>.wav` and the sidecar `<id>.json` that says how to make it again. The
-sidecar is put in place last: a track without one does not exist.
+Each track is its sound, `<id>.wav`, `.flac` or `.mp3`, and the sidecar `<id>.json` that says how to
+make it again; where a model made it, its latents, `<id>.latents.npy`, which edits start from. The
+sidecar is put in place last: a track without one does not exist. Writers on one store, of several
+runtimes too, take turns; readers never wait.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lofi_runtime.atomic import PART, read_json, replacing
+from lofi_runtime.audio_format import FORMATS, WAV_16, AudioFormat, audio_format
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.store_lock import locked
 from lofi_runtime.version import VERSION
 
 SIDECAR_FORMAT = 1
 TRACK_ID_DIGITS = 16
 SAMPLE_RATE = 48_000
 ORPHAN_AGE_SEC = 60
-"""Sound that lies without a sidecar for so long has lost its writer between two renames."""
+"""A file that lies without the rest of its track for so long has lost its writer between them."""
+LATENTS = "latents.npy"
 
-_SOUND = re.compile(rf"([0-9a-f]{{{TRACK_ID_DIGITS}}})\.wav")
+_FILE = re.compile(
+    rf"([0-9a-f]{{{TRACK_ID_DIGITS}}})\.({'|'.join(FORMATS)}|{re.escape(LATENTS)}|json)"
+)
 # A part of a part has its writer last too: `..<id>.wav.<pid>.part.<pid>.part`.
 _PART = re.compile(rf"\.+[0-9a-f]{{{TRACK_ID_DIGITS}}}\..*\.([0-9]+){re.escape(PART)}")
 
@@ -49,7 +58,9 @@ class TrackSpec:
         inference_steps: None, like the two below, where the backend does not denoise.
         scheduler: "euler", "heun" or "pingpong".
         guidance_scale: 1 to 30.
+        lora: the model by the name requests use; "" where the backend has one only.
         model_identity: of the bundle's content: one name and release may have had several.
+        edit: what was made of which other track, see `edits.PlannedEdit`; None from noise alone.
         pipeline_version: of the code between the model's graphs (`pipeline.VERSION`); None where
             the backend does not use it.
     """
@@ -66,6 +77,8 @@ class TrackSpec:
     inference_steps: int | None = None
     scheduler: str | None = None
     guidance_scale: float | None = None
+    lora: str = ""
+    edit: Mapping[str, Any] | None = None
     model_identity: str = ""
     pipeline_version: int | None = None
 
@@ -80,15 +93,22 @@ class TrackSpec:
         request = {key: value for key, value in self._asked().items() if key != "backend"}
         if self.style_tags:
             request["prompt"] = f"{self.prompt}, {self.style_tags}"
+        if self.edit:
+            request["edit"] = dict(self.edit)
         return request
 
     def to_params(self) -> dict[str, Any]:
         """Return the parameters of a `generate` that makes this track again."""
-        return self._asked() | ({"precision": self.precision} if self.precision else {})
+        chosen: dict[str, Any] = {"precision": self.precision, "lora": self.lora}
+        if self.edit:
+            told = ("source_seed", "source_sec")  # what the source itself says
+            chosen["edit"] = {key: value for key, value in self.edit.items() if key not in told}
+        return self._asked() | {name: value for name, value in chosen.items() if value}
 
     def _asked(self) -> dict[str, Any]:
         made_here = {
-            "model_version", "model_identity", "pipeline_version", "style_tags", "precision"
+            "model_version", "model_identity", "pipeline_version", "style_tags", "precision",
+            "lora", "edit",
         }  # fmt: skip
         return {
             key: value
@@ -109,6 +129,12 @@ class Track:
     path: Path
     sidecar: dict[str, Any]
 
+    @property
+    def audio_format(self) -> AudioFormat:
+        """The form of the file; those made before it could be chosen are WAV of 16 bits."""
+        name = self.sidecar.get("audio_format", "wav")
+        return audio_format(name, self.sidecar.get("audio_bits"))
+
     def to_notification(self) -> dict[str, Any]:
         """Return the parameters of `generation_complete`."""
         spec = self.sidecar["spec"]
@@ -126,34 +152,63 @@ class Track:
         }
 
 
+class _Entry(NamedTuple):
+    """What a whole track's files take, and when its sound was used last."""
+
+    size_bytes: int
+    used_ns: int
+
+
 class TrackStore:
     """Keeps finished tracks in one folder.
 
     Args:
         folder: made when the first track is written.
+        audio_format: of the tracks that are written; those that are there may have any.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, audio_format: AudioFormat = WAV_16) -> None:
         self.folder = folder.absolute()
+        self.audio_format = audio_format
+        self._aliases: dict[str, str] = {}
+
+    def also_known_as(self, told: str, track_id: str) -> None:
+        """Let `find(told)` return this track, as long as this store object lives.
+
+        A client may have been told an id before it was known which variant would make the track.
+        """
+        if told != track_id:
+            self._aliases[told] = track_id
 
     def find(self, track_id: str) -> Track | None:
         """Return a track that is whole, or None; marks it as used just now."""
-        track = self._read(track_id)
+        track = self._read(track_id) or self._read(self._aliases.get(track_id, track_id))
         if track is not None:
             with contextlib.suppress(OSError):
                 os.utime(track.path)
         return track
 
     def _read(self, track_id: str) -> Track | None:
-        path = self.folder / f"{track_id}.wav"
         try:
             sidecar = read_json(self._sidecar(track_id))
+            path = self._sound(track_id, sidecar.get("audio_format", "wav"))
             is_whole = sidecar["size_bytes"] == path.stat().st_size
             is_known = sidecar["format"] == SIDECAR_FORMAT and sidecar["track_id"] == track_id
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # A missing, cut or foreign sidecar: the track is made again.
             return None
         return Track(path, sidecar) if is_whole and is_known else None
+
+    def latents_path(self, track_id: str) -> Path:
+        """Return where a track's latents lie, if it has any."""
+        return self.folder / f"{track_id}.{LATENTS}"
+
+    def request_for(self, spec: TrackSpec) -> dict[str, Any]:
+        """Return what a backend's `Request` takes, with where an edit's source lies here."""
+        request = spec.to_request()
+        if spec.edit:
+            request["edit"]["latents"] = str(self.latents_path(spec.edit["track_id"]))
+        return request
 
     def part_path(self, track_id: str) -> Path:
         """Return where the audio is written before it is kept; the folder is made.
@@ -165,7 +220,7 @@ class TrackStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._write_error(error) from error
-        return self.folder / f".{track_id}.wav.{os.getpid()}{PART}"
+        return self.folder / f".{track_id}.audio.{os.getpid()}{PART}"
 
     def keep(
         self,
@@ -177,13 +232,20 @@ class TrackStore:
         warnings: list[str],
         license_name: str = "",
     ) -> Track:
-        """Move a finished file into the store and write its sidecar: both, or neither.
+        """Move finished files into the store and write their sidecar: all, or none.
+
+        Args:
+            spec: what was made.
+            part: the sound, in the store's format; latents lie at its `latents_part` or nowhere.
+            duration_sec: of the sound.
+            generation_time_sec: what it took.
+            warnings: what a listener should know.
+            license_name: the model's.
 
         Raises:
             RpcError: CACHE_WRITE_ERROR, names the folder and why.
         """
         track_id = spec.track_id
-        path = self.folder / f"{track_id}.wav"
         sidecar = {
             "format": SIDECAR_FORMAT,
             "track_id": track_id,
@@ -191,6 +253,7 @@ class TrackStore:
             "generate": spec.to_params(),
             "duration_sec": duration_sec,
             "sample_rate": SAMPLE_RATE,
+            **self.audio_format.to_record(),
             "warnings": warnings,
             "ai_generated": True,
             "license": license_name,
@@ -200,45 +263,79 @@ class TrackStore:
         }
         try:
             sidecar["size_bytes"] = part.stat().st_size
-            with replacing(self._sidecar(track_id)) as aside:
-                # What needs room on the disk comes before both renames.
-                aside.write_text(_to_json(sidecar), encoding="utf-8")
-                part.replace(path)
+            with locked(self.folder):
+                self._place(track_id, part, _to_json(sidecar))
         except OSError as error:
-            if not part.exists():
-                _remove(path)
             raise self._write_error(error) from error
-        return Track(path, sidecar)
+        return Track(self._sound(track_id, self.audio_format.name), sidecar)
+
+    def _place(self, track_id: str, part: Path, sidecar: str) -> None:
+        """Put a track's files in the place of what it had before, whatever format that was."""
+        path, latents = self._sound(track_id, self.audio_format.name), latents_part(part)
+        try:
+            with replacing(self._sidecar(track_id)) as aside:
+                # What needs room on the disk comes before the renames.
+                aside.write_text(sidecar, encoding="utf-8")
+                if latents.exists():
+                    latents.replace(self.latents_path(track_id))
+                else:
+                    _remove(self.latents_path(track_id))
+                part.replace(path)
+            for other in self._sounds(track_id):
+                if other != path:
+                    _remove(other)
+        except OSError:
+            # Once the sound has moved, what the old sidecar says of it is wrong.
+            if not part.exists():
+                self._remove_all(track_id)
+            raise
 
     def discard(self, part: Path) -> None:
         """Remove what a cancelled or failed generation left, if anything."""
         _remove(part)
+        _remove(latents_part(part))
+        # A worker that was killed while it wrote had begun a part of the part.
+        for half in part.parent.glob(f".{glob.escape(part.name)}.*{PART}"):
+            _remove(half)
 
     def sweep(self) -> None:
-        """Remove what killed writers left: parts, and sound without a sidecar.
+        """Remove what killed writers left: parts, and files that are no whole track.
 
-        Only names this store gives are touched; the folder may hold a user's own files.
+        Only names this store gives are touched; the folder may hold a user's own files. While
+        another writer keeps the store for itself, nothing is.
         """
-        for path in self.folder.glob("*"):
-            part, sound = _PART.fullmatch(path.name), _SOUND.fullmatch(path.name)
-            if part and not _is_running(int(part[1])):
-                _remove(path)
-            if sound and not self._sidecar(sound[1]).exists() and _is_older(path, ORPHAN_AGE_SEC):
-                _remove(path)
+        with contextlib.suppress(OSError), locked(self.folder):
+            names = {path.name for path in self.folder.iterdir()}
+            for name in names:
+                path, part, file = self.folder / name, _PART.fullmatch(name), _FILE.fullmatch(name)
+                if part and not _is_running(int(part[1])):
+                    _remove(path)
+                if file and self._is_lost(file[1], file[2], names) and _is_older(path):
+                    _remove(path)
+
+    def _is_lost(self, track_id: str, kind: str, names: set[str]) -> bool:
+        """Whether the file of this kind has no track to belong to, by the names in the folder."""
+        sounds = [name for name in FORMATS if f"{track_id}.{name}" in names]
+        if kind == "json":
+            return not sounds
+        if f"{track_id}.json" not in names or not sounds:
+            return True
+        track = self._read(track_id) if len(sounds) > 1 and kind in FORMATS else None
+        return track is not None and track.path.suffix != f".{kind}"
 
     def usage(self) -> tuple[int, int]:
-        """Return how many tracks there are and their audio's bytes."""
-        states = self._states()
-        return len(states), sum(state.st_size for state in states.values())
+        """Return how many tracks there are and the bytes of their sounds and latents."""
+        entries = self._entries()
+        return len(entries), sum(entry.size_bytes for entry in entries.values())
 
     def used_times(self) -> list[float]:
         """Return when each track was used last, in seconds since 1970."""
-        return [state.st_mtime for state in self._states().values()]
+        return [entry.used_ns / 1e9 for entry in self._entries().values()]
 
     def ids(self) -> list[str]:
         """Return the ids of all tracks, the one used last first."""
-        states = self._states()
-        return sorted(states, key=lambda track_id: (-states[track_id].st_mtime_ns, track_id))
+        entries = self._entries()
+        return sorted(entries, key=lambda track_id: (-entries[track_id].used_ns, track_id))
 
     def tracks(self) -> list[Track]:
         """Return all tracks that are whole, the one used last first; none is marked as used."""
@@ -246,53 +343,93 @@ class TrackStore:
         return [track for track in found if track is not None]
 
     def delete(self, track_id: str) -> int:
-        """Delete a track, and give the bytes of its sound; 0 where there was none.
+        """Delete a track, and give the bytes that frees; 0 where there was none.
 
-        The sidecar goes first: a track without one does not exist, so nobody else on this store
-        finds half of it.
+        Raises:
+            RpcError: CACHE_WRITE_ERROR, another program keeps the store for itself.
         """
-        path = self.folder / f"{track_id}.wav"
+        if not self.folder.is_dir():
+            return 0
         try:
-            size_bytes = path.stat().st_size
-        except OSError:
-            size_bytes = 0
-        _remove(self._sidecar(track_id))
-        _remove(path)
-        return 0 if path.exists() else size_bytes
+            with locked(self.folder):
+                known = self._aliases.get(track_id, track_id)
+                return self._remove_all(track_id) or self._remove_all(known)
+        except OSError as error:
+            raise self._write_error(error) from error
 
     def shrink(self, max_bytes: int, max_count: int, keep: str = "") -> list[str]:
         """Delete what was used longest ago until both limits hold; return the ids.
 
         Args:
-            max_bytes: of all sounds together.
+            max_bytes: of all sounds and latents together.
             max_count: of tracks.
             keep: the id of a track that stays, however large.
+
+        Raises:
+            RpcError: CACHE_WRITE_ERROR, another program keeps the store for itself.
         """
-        states = self._states()
-        left_bytes, left = sum(state.st_size for state in states.values()), len(states)
+        count, size_bytes = self.usage()
+        if size_bytes <= max_bytes and count <= max_count:
+            return []
+        try:
+            with locked(self.folder):
+                return self._shrink(max_bytes, max_count, keep)
+        except OSError as error:
+            raise self._write_error(error) from error
+
+    def _shrink(self, max_bytes: int, max_count: int, keep: str) -> list[str]:
+        entries = self._entries()
+        left_bytes, left = sum(entry.size_bytes for entry in entries.values()), len(entries)
         gone = []
-        for track_id in sorted(states, key=lambda one: (states[one].st_mtime_ns, one)):
+        for track_id in sorted(entries, key=lambda one: (entries[one].used_ns, one)):
             if left_bytes <= max_bytes and left <= max_count:
                 break
-            if track_id != keep and self.delete(track_id):
+            if track_id != keep and self._remove_all(track_id):
                 gone.append(track_id)
-                left_bytes -= states[track_id].st_size
+                left_bytes -= entries[track_id].size_bytes
                 left -= 1
         return gone
 
-    def _states(self) -> dict[str, os.stat_result]:
-        """Give the state of each sound that has a sidecar, by id."""
-        if not self.folder.is_dir():
-            return {}
-        with os.scandir(self.folder) as entries:
-            found = {entry.name: entry for entry in entries}
-        states = {}
-        for name, entry in found.items():
-            sound = _SOUND.fullmatch(name)
-            if sound and f"{sound[1]}.json" in found:
-                with contextlib.suppress(OSError):  # another runtime may have just deleted it
-                    states[sound[1]] = entry.stat()
-        return states
+    def _remove_all(self, track_id: str) -> int:
+        """Remove a track's files and give the bytes that frees.
+
+        The sidecar goes first: a track without one does not exist, so no reader finds half of it.
+        """
+        files = [*self._sounds(track_id), self.latents_path(track_id)]
+        sizes = {path: _size_of(path) for path in files}
+        for path in (self._sidecar(track_id), *files):
+            _remove(path)
+        return sum(size for path, size in sizes.items() if size and not path.exists())
+
+    def _entries(self) -> dict[str, _Entry]:
+        """Give what each track takes that has both sound and sidecar, by id."""
+        found: dict[str, dict[str, os.DirEntry[str]]] = {}
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(self.folder) as listed,
+        ):
+            for one in listed:
+                if file := _FILE.fullmatch(one.name):
+                    found.setdefault(file[1], {})[file[2]] = one
+        entries = {}
+        for track_id, kinds in found.items():
+            if kinds.pop("json", None) is None:
+                continue
+            with contextlib.suppress(OSError):  # another runtime may have just deleted it
+                states = {kind: one.stat() for kind, one in kinds.items()}
+                sounds = [state.st_mtime_ns for kind, state in states.items() if kind in FORMATS]
+                if sounds:
+                    size_bytes = sum(state.st_size for state in states.values())
+                    entries[track_id] = _Entry(size_bytes, max(sounds))
+        return entries
+
+    def _sound(self, track_id: str, format_name: str) -> Path:
+        if format_name not in FORMATS:
+            raise ValueError(f"a sidecar names the audio format {format_name!r}")
+        return self.folder / f"{track_id}.{format_name}"
+
+    def _sounds(self, track_id: str) -> list[Path]:
+        return [self._sound(track_id, name) for name in FORMATS]
 
     def _sidecar(self, track_id: str) -> Path:
         return self.folder / f"{track_id}.json"
@@ -305,6 +442,12 @@ class TrackStore:
         )
 
 
+def latents_part(part: Path) -> Path:
+    """Return where latents are written before they are kept, beside the sound's `part_path`."""
+    name, _, writer = part.name.removesuffix(PART).rpartition(".")
+    return part.with_name(f"{name}.latents.{writer}{PART}")
+
+
 def _to_json(sidecar: dict[str, Any]) -> str:
     return json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n"
 
@@ -315,9 +458,16 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _is_older(path: Path, age_sec: float) -> bool:
+def _size_of(path: Path) -> int:
     try:
-        return time.time() - path.stat().st_mtime > age_sec
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _is_older(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > ORPHAN_AGE_SEC
     except OSError:
         return False
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +20,32 @@ from typing import Any
 
 import msgpack
 
+from lofi_runtime.audio_format import WAV_16, AudioFormat
+from lofi_runtime.devices import AUTO
 from lofi_runtime.errors import GenerationCancelled
-from lofi_runtime.library import Source
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.sources import BackendChoice, Source
+
+log = logging.getLogger(__name__)
 
 WORKER_COMMAND = (sys.executable, "-m", "lofi_runtime.worker_main")
 
 OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the server waits for the child.
+
+    Args:
+        hang_sec: without a sign of progress; then the child counts as stuck.
+        deadline_sec: for a whole track, progress or not.
+        unload_sec: idle; then the child is ended, which gives all its memory back.
+    """
+
+    hang_sec: float = 300.0
+    deadline_sec: float = 3600.0
+    unload_sec: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -35,12 +57,14 @@ class Task:
         source: the backend.
         request: the fields of `backend.Request`.
         path: where the audio is written.
+        audio_format: in which form.
     """
 
     track_id: str
     source: Source
     request: dict[str, Any]
     path: Path
+    audio_format: AudioFormat = WAV_16
 
 
 @dataclass
@@ -51,6 +75,8 @@ class _Running:
     task: Task
     is_cancelled: bool = False
     has_begun: bool = False
+    is_loaded: bool = False
+    ends_at: float = math.inf
 
 
 class _WorkerDiedError(Exception):
@@ -68,11 +94,23 @@ class Worker:
     Args:
         command: how to start the child.
         threads: processor threads a model may use.
+        device: what a model computes on, see `devices.DEVICES`.
+        patience: how long to wait for the child.
     """
 
-    def __init__(self, command: tuple[str, ...] = WORKER_COMMAND, threads: int = 1) -> None:
+    def __init__(
+        self,
+        command: tuple[str, ...] = WORKER_COMMAND,
+        threads: int = 1,
+        device: str = AUTO,
+        patience: Patience = Patience(),
+    ) -> None:
         self._command = command
         self._threads = threads
+        self._device = device
+        self._patience = patience
+        self._used_at = time.monotonic()
+        self.device = ""
         self._process: asyncio.subprocess.Process | None = None
         self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
@@ -103,11 +141,13 @@ class Worker:
             GenerationCancelled: `cancel` was called for it.
         """
         self._count += 1
-        running = self._running = _Running(self._count, task)
+        ends_at = time.monotonic() + self._patience.deadline_sec
+        running = self._running = _Running(self._count, task, ends_at=ends_at)
         try:
             return await self._make(running, on_progress)
         finally:
             self._running = None
+            self._used_at = time.monotonic()
 
     def cancel(self, track_id: str) -> None:
         """Ask the child to stop that track before its next step; no answer is awaited."""
@@ -115,6 +155,20 @@ class Worker:
         if running is not None and running.task.track_id == track_id:
             running.is_cancelled = True
             self._send({"op": "cancel", "task": running.number})
+
+    async def unload_when_idle(self) -> None:
+        """End the child each time it has idled long enough; runs until this task is cancelled."""
+        while True:
+            left_sec = self._used_at + self._patience.unload_sec - time.monotonic()
+            if left_sec > 0 or self._running is not None:
+                await asyncio.sleep(max(left_sec, _POLL_SEC))
+                continue
+            async with self._starting:
+                # A track may have come while the lock was waited for.
+                if self._running is None and self._is_alive():
+                    log.info("the generating process was idle; its memory is given back")
+                    await self.close()
+            self._used_at = time.monotonic()
 
     async def close(self) -> None:
         """End the child, in the middle of a step if need be."""
@@ -163,15 +217,19 @@ class Worker:
                 "backend": self._backend(task.source),
                 "request": task.request,
                 "path": str(task.path),
+                "audio_format": [task.audio_format.name, task.audio_format.bits],
                 "license": task.source.license_name,
             }
         )
-        while (event := await self._events.get()) is not None:
+        while (event := await self._next_event(running)) is not None:
             if event["task"] != running.number:
                 continue
             match event["event"]:
                 case "began":
                     running.has_begun = True
+                case "loaded":
+                    running.is_loaded = True
+                    self.device = event["device"]
                 case "progress":
                     on_progress(event["stage"], event["done"], event["total"])
                 case "done":
@@ -181,6 +239,29 @@ class Worker:
                 case "failed":
                     raise RpcError(event["code"], event["message"])
         raise _WorkerDiedError("the generating process ended")
+
+    async def _next_event(self, running: _Running) -> dict[str, Any] | None:
+        """Wait for the child's next word, but not for ever.
+
+        Raises:
+            RpcError: it hangs, or the track takes too long; the child was ended.
+        """
+        hang_sec, left_sec = self._patience.hang_sec, running.ends_at - time.monotonic()
+        try:
+            # Not wait_for: before Python 3.12 it loses a cancel that comes with an event.
+            async with asyncio.timeout(max(min(hang_sec, left_sec), 0.0)):
+                return await self._events.get()
+        except TimeoutError:
+            await self.close()
+        if running.is_cancelled:
+            raise _cancelled(running)
+        if left_sec <= hang_sec:
+            why = f"took longer than the deadline of {self._patience.deadline_sec:g} s"
+            hint = "ask for a shorter duration or fewer steps, or serve with a longer --deadline"
+        else:
+            why = f"showed no progress for {hang_sec:g} s and was ended"
+            hint = "ask again; if a single step takes so long here, serve with a longer --hang"
+        raise RpcError("MODEL_INFERENCE_FAILED", f"track {running.task.track_id} {why}", hint=hint)
 
     async def _start(self) -> None:
         """Start the child unless one lives."""
@@ -234,13 +315,7 @@ class Worker:
             self._process.stdin.write(msgpack.packb(message))
 
     def _backend(self, source: Source) -> dict[str, Any]:
-        return {
-            "type": source.backend,
-            "folder": str(source.folder) if source.folder else None,
-            "is_verified": source.is_verified,
-            "threads": self._threads,
-            "model_identity": source.model_identity,
-        }
+        return BackendChoice.of(source, self._threads, self._device).to_record()
 
     async def _explain_death(self, running: _Running) -> Exception:
         if running.is_cancelled:
@@ -253,7 +328,7 @@ class Worker:
         if code == -signal.SIGKILL:
             hint = "ask again; if memory ran out, take a smaller precision or a shorter duration"
         return RpcError(
-            "MODEL_INFERENCE_FAILED",
+            "MODEL_INFERENCE_FAILED" if running.is_loaded else "MODEL_LOAD_FAILED",
             f"the process generating track {running.task.track_id} ended ({how})",
             hint=hint,
         )

@@ -2,15 +2,14 @@
 
 msgpack maps on stdin: `{op: load, backend}`, `{op: generate, task, backend, request, path,
 license}`, `{op: cancel, task}`; end of file ends the process. On stdout: `{event, task, ...}` with
-event began, progress, done, failed or cancelled. It dies with its parent, whatever kills that.
+event began, loaded, progress, done, failed or cancelled. It dies with its parent, whatever kills
+that.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
-import signal
 import sys
 import threading
 import traceback
@@ -20,18 +19,25 @@ from typing import Any
 
 import msgpack
 
+from lofi_runtime.audio_format import AudioFormat
 from lofi_runtime.backend import Progress, Request
-from lofi_runtime.backends import FACTORIES, BackendChoice, Factory
+from lofi_runtime.backends import FACTORIES, Factory
+from lofi_runtime.child_process import die_with_parent, take_pipes
 from lofi_runtime.errors import (
     AudioWriteError,
     BackendError,
     BundleError,
     GenerationCancelled,
 )
-from lofi_runtime.generation import Made, Studio, make_track
+from lofi_runtime.generation import Made, make_track
+from lofi_runtime.redaction import redact
+from lofi_runtime.sources import BackendChoice
+from lofi_runtime.studio import Studio
 
-_PR_SET_PDEATHSIG = 1
 _MOST_STEPS = 200
+NICENESS = 10
+"""How much lower the worker's priority is than the server's; where nobody else computes, it costs
+nothing."""
 
 
 def main(factories: Mapping[str, Factory] = FACTORIES) -> int:
@@ -40,31 +46,17 @@ def main(factories: Mapping[str, Factory] = FACTORIES) -> int:
     Args:
         factories: how to make a backend, by its type.
     """
-    _die_with_parent()
-    source, sink = _take_pipes()
+    die_with_parent()
+    _give_way()
+    source, sink = take_pipes()
     _Worker(Studio(factories), sink).run(source)
     return 0
 
 
-def _die_with_parent() -> None:
-    """Ask Linux for SIGKILL when the parent ends; elsewhere the closed pipe does it."""
-    if sys.platform != "linux":
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The parent may have died before the call; then the signal never comes.
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _take_pipes() -> tuple[int, int]:
-    """Move the pipes away from 0 and 1, so that nobody's print can corrupt the frames."""
-    source, sink = os.dup(0), os.dup(1)
-    os.dup2(2, 1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    return source, sink
+def _give_way() -> None:
+    """Let whoever works at this machine, and the server itself, go first."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
 
 
 class _Worker:
@@ -100,7 +92,7 @@ class _Worker:
     def _load_early(self, task: Mapping[str, Any]) -> None:
         """Load ahead of the first request; a failure is told when a track needs the backend."""
         try:
-            self._studio.load(_choice_of(task["backend"]), lambda *_: None)
+            self._studio.load(BackendChoice.from_record(task["backend"]), lambda *_: None)
         except Exception:
             traceback.print_exc()
 
@@ -111,11 +103,14 @@ class _Worker:
         code = "MODEL_LOAD_FAILED"
         try:
             progress("load", 0, 1)
-            backend = self._studio.load(_choice_of(task["backend"]), progress)
+            choice = BackendChoice.from_record(task["backend"])
+            backend = self._studio.load(choice, progress)
+            self._send("loaded", number, device=backend.device)
             code = "MODEL_INFERENCE_FAILED"
             path = Path(task["path"])
             request = Request(**task["request"])
-            made = make_track(backend, request, path, task["license"], progress)
+            form = AudioFormat(*task.get("audio_format", ()))
+            made = make_track(backend, request, path, task["license"], progress, form)
         except GenerationCancelled:
             self._send("cancelled", number)
         except AudioWriteError as error:
@@ -124,7 +119,7 @@ class _Worker:
             self._send("failed", number, code=code, message=str(error))
         # The process boundary: a bug in a backend ends this track, not those after it.
         except Exception as error:
-            traceback.print_exc()
+            _tell_bug(task.get("request", {}))
             message = f"{type(error).__name__}: {error}"
             self._send("failed", number, code=code, message=message)
         else:
@@ -161,15 +156,10 @@ class _Worker:
             frame = frame[os.write(self._sink, frame) :]
 
 
-def _choice_of(record: Mapping[str, Any]) -> BackendChoice:
-    folder = record.get("folder")
-    return BackendChoice(
-        type=record["type"],
-        folder=Path(folder) if folder else None,
-        is_verified=record["is_verified"],
-        threads=record["threads"],
-        model_identity=record["model_identity"],
-    )
+def _tell_bug(request: Mapping[str, Any]) -> None:
+    """Write the error being handled to stderr, which is logged: without what the user wrote."""
+    secrets = [request[name] for name in ("prompt", "lyrics") if request.get(name)]
+    sys.stderr.write(redact(traceback.format_exc(), secrets))
 
 
 if __name__ == "__main__":

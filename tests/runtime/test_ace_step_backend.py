@@ -14,9 +14,10 @@ import pytest
 
 from lofi_runtime.ace_step import AceStepBackend
 from lofi_runtime.backend import Request
-from lofi_runtime.backends import BackendChoice, make_ace_step
+from lofi_runtime.backends import make_ace_step
 from lofi_runtime.bundle import MANIFEST_NAME, Bundle, open_bundle
 from lofi_runtime.errors import BackendError, BundleError, GenerationCancelled
+from lofi_runtime.sources import BackendChoice
 from tests.support.tiny_bundle import NAME, make_tiny_bundle, write_manifest
 
 RUNTIME = Path(__file__).parents[2] / "runtime"

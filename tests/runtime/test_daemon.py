@@ -205,10 +205,11 @@ def test_the_variables_become_settings(tmp_path):
         }
     )
     settings = found.settings
+    assert settings.device == "auto"
     assert (settings.bundle, settings.tracks) == (bundle, tmp_path / "tracks")
     assert (settings.threads, found.backend) == (3, "musicgen")
     assert found.defaults == {"inference_steps": 60, "scheduler": "heun", "guidance_scale": 7.5}
-    assert found.warnings == ("LOFI_DEVICE: cuda is not used, this runtime computes on the CPU",)
+    assert found.warnings == ("LOFI_DEVICE: cuda cannot be used here, the CPU computes",)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_defaults_come_from_the_schema() -> None:
         "style": "",
         "priority": "normal",
         "precision": "auto",
+        "lora": "",
         "inference_steps": 27,
         "scheduler": "euler",
         "guidance_scale": 15.0,
@@ -126,3 +127,18 @@ def test_limits_are_told_as_the_schema_states_them() -> None:
     assert told["prompt"] == {"type": "string", "max_bytes": 1000}
     assert told["scheduler"]["choices"] == ["euler", "heun", "pingpong"]
     assert told["seed"]["maximum"] == 2**53 - 1
+
+
+def test_a_whole_number_that_no_float_holds_is_refused_by_name() -> None:
+    with pytest.raises(RpcError, match="guidance_scale"):
+        check_params("generate", {"prompt": "x", "guidance_scale": 10**400})
+
+
+def test_a_long_list_is_refused_for_its_length_before_its_items_are_compared() -> None:
+    with pytest.raises(RpcError, match="is too long"):
+        check_params("subscribe", {"events": [{"a": number} for number in range(2000)]})
+
+
+def test_an_endless_name_is_refused_with_its_beginning() -> None:
+    with pytest.raises(RpcError, match=r"ping has no parameter 'a{70,80}\.\.\."):
+        check_params("ping", {"a" * 60_000: 1})

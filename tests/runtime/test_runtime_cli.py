@@ -102,6 +102,25 @@ def test_a_track_is_generated_without_a_server_and_its_path_printed(
     assert Path(stored.stdout.strip()).read_bytes() == out.read_bytes()
 
 
+def test_the_name_of_the_copy_chooses_its_format_and_the_store_keeps_the_first(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    asked = ("rain", "--duration-sec", "5", "--seed", "4", "--backend", "procedural")
+    first = run(home, "generate", *asked, "--out", tmp_path / "rain.flac", "--bits", "24")
+    assert (first.returncode, soundfile.info(tmp_path / "rain.flac").subtype) == (0, "PCM_24")
+    again = run(home, "generate", *asked, "--out", tmp_path / "rain.mp3")
+    said = "lofi-runtime: the store has this track as flac of 24 bits: this is made of it"
+    assert again.stderr.splitlines() == [said]
+    with soundfile.SoundFile(tmp_path / "rain.mp3") as sound:
+        assert (sound.format, sound.frames) == ("MP3", 240_000)
+        assert sound.comment.startswith("AI-generated music; model: procedural ")
+    sidecar = json.loads((tmp_path / "rain.mp3.json").read_text())
+    assert sidecar["audio_format"] == "mp3"
+    assert sidecar["size_bytes"] == (tmp_path / "rain.mp3").stat().st_size
+    stored = run(home, "generate", *asked)
+    assert Path(stored.stdout.strip()).name == f"{sidecar['track_id']}.flac"
+
+
 def test_a_bundle_is_heard_by_its_folder(home: dict[str, str], tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "lofi-tiny-fp32")
     done = run(
@@ -130,7 +149,9 @@ def test_a_bundle_with_a_changed_file_is_not_played(home: dict[str, str], tmp_pa
         (("--duration-sec", "900"), "duration_sec: 900 is outside 1 to 600"),
         (("--backend", "musicgen"), "backend: 'musicgen' is not one of procedural, ace_step"),
         (("--backend", "ace_step"), "backend 'ace_step': no bundle is installed in "),
-        (("--out", "x.mp3"), "--out x.mp3: only .wav is written"),
+        (("--out", "x.ogg"), "--out x.ogg: the name must end in one of .wav, .flac, .mp3"),
+        (("--out", "x.mp3", "--bits", "24"), "audio bits: 24 is not what mp3 has: none at all"),
+        (("--format", "ogg"), "audio format 'ogg' is not one of wav, flac, mp3"),
         (("--out", "/no/such/folder/x.wav"), "there is no folder /no/such/folder"),
         # Procfs takes a folder's name and no file, whoever asks.
         (("--out", "/proc/self/fd/x.wav"), "the folder /proc/self/fd is not writable"),

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from lofi_runtime.audio_format import AudioFormat
 from lofi_runtime.library import PROCEDURAL_SOURCE, Library
 from lofi_runtime.requests import specify
 from lofi_runtime.rpc.definitions import parameters
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.rpc.schema import check_params
 from lofi_runtime.styles.taxonomy import load_styles
-from lofi_runtime.tracks import Track, TrackSpec, TrackStore
+from lofi_runtime.tracks import Track, TrackSpec, TrackStore, latents_part
 from tests.support.tiny_bundle import make_tiny_bundle
 
 SPEC = TrackSpec(
@@ -106,6 +107,76 @@ def test_a_damaged_track_does_not_exist(tmp_path: Path, damage: str) -> None:
     else:
         sidecar.write_text(json.dumps(track.sidecar | {"format": 99}))
     assert store.find(SPEC.track_id) is None
+
+
+@pytest.mark.parametrize("form", [AudioFormat("flac", 24), AudioFormat("mp3", None)])
+def test_a_track_is_found_in_whatever_format_it_was_written(
+    tmp_path: Path, form: AudioFormat
+) -> None:
+    kept = keep(TrackStore(tmp_path, form))
+    store = TrackStore(tmp_path)
+    found = store.find(SPEC.track_id)
+    assert found == kept
+    assert found.path.name == f"{SPEC.track_id}.{form.name}"
+    assert found.audio_format == form
+    assert (store.usage(), store.ids()) == ((1, 4), [SPEC.track_id])
+    assert store.shrink(0, 0) == [SPEC.track_id]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_a_track_in_another_format_leaves_one_sound(tmp_path: Path) -> None:
+    keep(TrackStore(tmp_path))
+    keep(TrackStore(tmp_path, AudioFormat("flac", 16)))
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".flac", ".json"]
+
+
+def test_a_second_sound_beside_a_whole_track_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    track = keep(store)
+    for kind in ("flac", "mp3"):
+        lost = track.path.with_suffix(f".{kind}")
+        lost.write_bytes(b"x")
+        os.utime(lost, (0, 0))
+    os.utime(track.path, (0, 0))
+    store.sweep()
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".wav"]
+
+
+def test_a_sidecar_that_lost_its_sound_is_swept_once_it_is_old(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    keep(store).path.unlink()
+    sidecar = tmp_path / f"{SPEC.track_id}.json"
+    store.sweep()
+    assert sidecar.exists()
+    os.utime(sidecar, (0, 0))
+    store.sweep()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_latents_come_and_go_with_their_track_and_count(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    part = store.part_path(SPEC.track_id)
+    latents_part(part).write_bytes(b"12345678")
+    keep(store)
+    assert store.latents_path(SPEC.track_id).read_bytes() == b"12345678"
+    assert store.usage() == (1, 12)
+    keep(store)  # made again, by what has no latents now
+    assert not store.latents_path(SPEC.track_id).exists()
+    store.latents_path(SPEC.track_id).write_bytes(b"12345678")
+    assert store.delete(SPEC.track_id) == 12
+    latents_part(part).write_bytes(b"1")
+    store.discard(part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sidecar_that_names_a_foreign_file_is_no_track(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    track = keep(store)
+    (tmp_path / "x").write_bytes(b"RIFF")
+    for name in ("../x", "x", 7, None):
+        changed = json.dumps(track.sidecar | {"audio_format": name})
+        (tmp_path / f"{SPEC.track_id}.json").write_text(changed)
+        assert store.find(SPEC.track_id) is None
 
 
 def test_parts_of_dead_writers_are_swept_and_those_of_living_ones_stay(tmp_path: Path) -> None:
@@ -268,3 +339,11 @@ def test_deleting_frees_its_bytes_once_and_leaves_other_files_alone(tmp_path: Pa
     (tmp_path / "notes.txt").write_text("mine")
     assert [store.delete(one), store.delete(one)] == [100, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_what_a_killed_worker_was_writing_is_discarded_with_its_part(tmp_path: Path) -> None:
+    store = TrackStore(tmp_path)
+    part = store.part_path("0" * 16)
+    part.with_name(f".{part.name}.4711.part").write_bytes(b"half")
+    store.discard(part)
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from lofi_runtime.atomic import replace_folder
 from lofi_runtime.errors import GenerationCancelled
 from lofi_runtime.library import PROCEDURAL_SOURCE
 from lofi_runtime.rpc.errors import RpcError
-from lofi_runtime.worker import WORKER_COMMAND, Task, Worker
+from lofi_runtime.worker import WORKER_COMMAND, Patience, Task, Worker
+from lofi_runtime.worker_main import NICENESS
 from tests.support.rpc_client import RpcClient
 from tests.support.rpc_server import RunningServer, running_server
 from tests.support.stand_in_worker import STAND_IN_WORKER
@@ -126,8 +128,6 @@ def test_a_failure_is_told_and_the_next_track_comes(
 
 def test_a_backend_that_cannot_be_made_fails_to_load(tmp_path: Path) -> None:
     async def work(worker: Worker) -> None:
-        from dataclasses import replace
-
         wrong = replace(task(tmp_path, "x"), source=replace(PROCEDURAL_SOURCE, backend="ace_step"))
         with pytest.raises(RpcError, match="backend 'ace_step' is not one of procedural") as caught:
             await worker.generate(wrong, lambda *_: None)
@@ -205,7 +205,8 @@ def test_warming_and_generating_at_once_start_one_process(tmp_path: Path) -> Non
 def test_a_worker_killed_during_a_track_ends_that_track_within_a_second(tmp_path: Path) -> None:
     with running_server(tmp_path) as server, server.connect() as client:
         lost = client.call("generate", prompt="slow", duration_sec=5)
-        client.wait_for("generation_progress")
+        while client.wait_for("generation_progress")["stage"] != "denoise":
+            pass  # it is still being loaded
         pid = server.runtime.worker.pid
         assert pid is not None
         began = time.monotonic()
@@ -274,7 +275,9 @@ def test_a_worker_whose_pipe_is_closed_ends_in_the_middle_of_a_step(tmp_path: Pa
     unpacker = msgpack.Unpacker(raw=False)
     done = -1
     while done < 5:
-        unpacker.feed(worker.stdout.read(1 << 16))
+        data = worker.stdout.read(1 << 16)
+        assert data, "the worker ended"
+        unpacker.feed(data)
         done = max([done, *(event.get("done", -1) for event in unpacker)])
     worker.stdin.close()
     assert worker.wait(1.0) == 0
@@ -352,3 +355,71 @@ def test_a_dead_child_whose_pipe_lives_on_elsewhere_is_noticed_and_closed(tmp_pa
         asyncio.run(work())
     finally:
         os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
+
+
+def impatient(**changes: float) -> Worker:
+    return Worker(STAND_IN_WORKER, patience=replace(Patience(), **changes))
+
+
+def test_a_stuck_step_ends_in_an_error_and_the_next_track_comes(tmp_path: Path) -> None:
+    async def main() -> None:
+        worker = impatient(hang_sec=1.0)
+        try:
+            began = time.monotonic()
+            with pytest.raises(RpcError, match="showed no progress for 1 s") as caught:
+                await worker.generate(task(tmp_path, "stuck"), lambda *_: None)
+            assert caught.value.name == "MODEL_INFERENCE_FAILED"
+            assert "--hang" in caught.value.hint
+            assert time.monotonic() - began < 4.0
+            await worker.generate(task(tmp_path, "calm"), lambda *_: None)
+        finally:
+            await worker.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_track_past_its_deadline_is_ended_though_it_progresses(tmp_path: Path) -> None:
+    async def main() -> None:
+        worker = impatient(deadline_sec=2.0)
+        try:
+            with pytest.raises(RpcError, match="longer than the deadline of 2 s"):
+                await worker.generate(task(tmp_path, "slow"), lambda *_: None)
+            await worker.generate(task(tmp_path, "calm"), lambda *_: None)
+        finally:
+            await worker.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_an_idle_worker_gives_its_memory_back_and_returns_on_demand(tmp_path: Path) -> None:
+    async def main() -> None:
+        worker = impatient(unload_sec=0.3)
+        watch = asyncio.create_task(worker.unload_when_idle())
+        try:
+            await worker.generate(task(tmp_path, "calm"), lambda *_: None)
+            pid = worker.pid
+            assert pid is not None
+            while worker.pid is not None:
+                await asyncio.sleep(0.02)
+            wait_until_gone(pid, 2.0)
+            making = asyncio.create_task(worker.generate(task(tmp_path, "slow"), lambda *_: None))
+            await asyncio.sleep(1.0)  # longer than unload_sec, and it is not idle
+            assert worker.pid not in (None, pid)
+            worker.cancel("0123456789abcdef")
+            with pytest.raises(GenerationCancelled):
+                await making
+        finally:
+            watch.cancel()
+            await worker.close()
+
+    asyncio.run(asyncio.wait_for(main(), 40))
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="there is no such priority here")
+def test_the_worker_gives_way_to_whoever_else_computes(tmp_path: Path) -> None:
+    async def work(worker: Worker) -> None:
+        await worker.generate(task(tmp_path, "calm"), lambda *_: None)
+        assert worker.pid is not None
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= NICENESS
+
+    with_worker(work)

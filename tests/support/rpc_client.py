@@ -22,13 +22,14 @@ class RpcFailure(Exception):
 class RpcClient:
     """Connects, asks, and collects the notifications that come meanwhile."""
 
-    def __init__(self, path: Path, timeout_sec: float = 10.0) -> None:
+    def __init__(self, where: Path | tuple[str, int], timeout_sec: float = 10.0) -> None:
         self._timeout_sec = timeout_sec
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        is_path = isinstance(where, Path)
+        self._socket = socket.socket(socket.AF_UNIX if is_path else socket.AF_INET)
         deadline = time.monotonic() + timeout_sec
         while True:
             try:
-                self._socket.connect(str(path))
+                self._socket.connect(str(where) if is_path else where)
                 break
             except (FileNotFoundError, ConnectionRefusedError):
                 if time.monotonic() > deadline:

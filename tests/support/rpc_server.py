@@ -41,6 +41,7 @@ def running_server(folder: Path, **changes: object) -> Iterator[RunningServer]:
         "models": folder / "models",
         "threads": 1,
         "worker_command": STAND_IN_WORKER,
+        "audio_device": "null",
     }
     settings = Settings(**(defaults | changes))
     ready = threading.Event()

@@ -16,8 +16,8 @@ import time
 import numpy as np
 
 from lofi_runtime.backend import SAMPLE_RATE, Audio, Backend, Progress, Request
-from lofi_runtime.backends import BackendChoice
 from lofi_runtime.errors import BackendError
+from lofi_runtime.sources import BackendChoice
 from lofi_runtime.worker_main import main
 
 STAND_IN_WORKER = (sys.executable, "-m", "tests.support.stand_in_worker")
@@ -27,6 +27,7 @@ class StandInBackend:
     type = "procedural"
     name = "Stand-in"
     model_version = "stand-in 1"
+    device = "cpu"
     min_duration_sec = 5
     max_duration_sec = 600
 

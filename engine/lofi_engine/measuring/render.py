@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lofi_runtime.backend import Request
+from lofi_runtime.manifest import Speed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,17 +110,24 @@ def sounds(
         yield master(waveform, bundle.config.sample_rate, duration_sec).samples
 
 
-def render_time_ratio(
+def time_render(
     backend: AceStepBackend, probe: Probe, *, steps: int, duration_sec: int
-) -> float:
+) -> Speed:
     """Give the wall time of one whole render over the audio's length, loading not counted.
 
     One short render comes first, so that the graphs are loaded and warm.
     """
     backend.generate(_request(probe, 1, backend.min_duration_sec), _silent)
+    began: dict[str, float] = {}
+
+    def note(stage: str, _done: int, _total: int) -> None:
+        began.setdefault(stage, time.perf_counter())
+
     clock = time.perf_counter()
-    backend.generate(_request(probe, steps, duration_sec), _silent)
-    return (time.perf_counter() - clock) / duration_sec
+    backend.generate(_request(probe, steps, duration_sec), note)
+    end = time.perf_counter()
+    after_sec = end - began["decode"]
+    return Speed((end - clock) / duration_sec, after_sec / duration_sec, steps)
 
 
 def unpublished_bundle(folder: Path, pipeline: Mapping[str, Any]) -> Bundle:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,16 +190,16 @@ class _Bench:
 
     def speed(self, folder: Path) -> dict[str, Any]:
         """Time a render with all threads."""
-        from lofi_engine.measuring.render import open_unpublished, render_time_ratio
+        from lofi_engine.measuring.render import open_unpublished, time_render
 
         steps = self._settings.steps
-        ratio = render_time_ratio(
+        speed = time_render(
             open_unpublished(folder, self._pipeline, 0),
             self.probes[0],
             steps=steps,
             duration_sec=self._settings.duration_sec,
         )
-        return {"CPUExecutionProvider": {"render_time_ratio": ratio, "steps": steps}}
+        return {"CPUExecutionProvider": asdict(speed)}
 
     def hear_float32(
         self, folder: Path, latents: Sequence[npt.NDArray[np.float32]]

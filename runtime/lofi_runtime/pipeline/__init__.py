@@ -5,6 +5,7 @@
     schedulers        Euler, Heun, PingPong for flow matching
     guidance          CFG, APG, CFG-zero-star, double condition
     erg               which parts entropy-rectified guidance weakens, and how much
+    costs             which evaluations of a run are guided, and what each costs
     denoise           the loop over a `velocity(latents, timestep, conditioning)` callable
     decode            latents to a waveform, in pieces
     resample          from one sample rate to another

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from lofi_runtime.pipeline.costs import GUIDANCE_INTERVAL, guided_range
 from lofi_runtime.pipeline.guidance import double_condition, make_guidance
 from lofi_runtime.pipeline.noise import step_noise_of
 from lofi_runtime.pipeline.schedulers import (
@@ -93,7 +94,7 @@ class DenoiseSettings:
     scheduler: str = "euler"
     guidance: str = "apg"
     guidance_scale: float = 15.0
-    guidance_interval: float = 0.5
+    guidance_interval: float = GUIDANCE_INTERVAL
     guidance_decay: float = 0.0
     min_guidance_scale: float = 3.0
     text_scale: float = 0.0
@@ -125,9 +126,7 @@ class DenoiseSettings:
         Counted in scheduler steps, as the reference counts: with Heun, which evaluates almost
         twice as often, they lie in the first half of the run.
         """
-        start = int(self.inference_steps * ((1.0 - self.guidance_interval) / 2.0))
-        end = int(self.inference_steps * (self.guidance_interval / 2.0 + 0.5))
-        return range(start, end)
+        return guided_range(self.inference_steps, self.guidance_interval)
 
     def scale_at(self, index: int) -> float:
         """Give the guidance scale of the guided evaluation `index`."""

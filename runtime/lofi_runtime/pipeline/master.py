@@ -11,20 +11,16 @@ import numpy.typing as npt
 
 from lofi_runtime.backend import SAMPLE_RATE, Audio
 from lofi_runtime.errors import BackendError
-from lofi_runtime.loudness import to_target
+from lofi_runtime.faults import clipping
+from lofi_runtime.loudness import MAX_GAIN_DB, TARGET_LUFS, integrated_loudness, to_target
 from lofi_runtime.pipeline.resample import resample
 
 Floats = npt.NDArray[np.float32]
 
 FADE_IN_SEC = 0.005
 FADE_OUT_SEC = 0.05
-
-_FULL_SCALE = 0.999
-_CLIPPED_SHARE = 1e-3
-_SILENT_PEAK = 1e-4
-_SILENCE_DB = -40.0
-_SILENT_SHARE = 0.5
-_FRAME = SAMPLE_RATE // 20
+_SURELY_RAISED = 0.1
+"""The deviation of samples that need no gain near the limit, whatever their frequencies."""
 
 
 def master(waveform: Floats, sample_rate: int, duration_sec: float) -> Audio:
@@ -36,7 +32,8 @@ def master(waveform: Floats, sample_rate: int, duration_sec: float) -> Audio:
         duration_sec: length of the answer.
 
     Returns:
-        Exactly `duration_sec` at 48 kHz, with warnings for silence and clipping.
+        Exactly `duration_sec` at 48 kHz, with warnings where the model clipped or was too quiet;
+        `faults` says the rest.
 
     Raises:
         BackendError: the waveform has values that are not numbers, or is too short.
@@ -49,11 +46,11 @@ def master(waveform: Floats, sample_rate: int, duration_sec: float) -> Audio:
         )
     resampled = resample(waveform, sample_rate, SAMPLE_RATE)
     samples = _cut(resampled, round(duration_sec * SAMPLE_RATE))
-    warnings = tuple(_warnings(waveform, samples))
     mastered = np.array(samples, dtype=np.float32)
     to_target(mastered)
     _fade(mastered)
-    return Audio(mastered, warnings)
+    # What the limiter does is not clipping; what the model did has to be seen before it.
+    return Audio(mastered, clipping(waveform) + _quiet(samples, mastered))
 
 
 def _cut(samples: Floats, length: int) -> Floats:
@@ -69,24 +66,14 @@ def _cut(samples: Floats, length: int) -> Floats:
     return samples[:, :length]
 
 
-def _warnings(raw: Floats, samples: Floats) -> list[str]:
-    warnings = []
-    clipped = float(np.mean(np.abs(raw) >= _FULL_SCALE))
-    if clipped > _CLIPPED_SHARE:
-        warnings.append(f"distorted: {clipped:.1%} of the samples are clipped")
-    if float(np.max(np.abs(samples), initial=0.0)) < _SILENT_PEAK:
-        warnings.append("silent")
-    elif (silent := _silent_share(samples)) > _SILENT_SHARE:
-        warnings.append(f"mostly silent: {silent:.0%} of the track")
-    return warnings
-
-
-def _silent_share(samples: Floats) -> float:
-    """Share of 50 ms frames more than 40 dB below the loudest one."""
-    count = samples.shape[-1] // _FRAME
-    frames = samples[:, : count * _FRAME].reshape(2, count, _FRAME)
-    power = np.mean(np.square(frames, dtype=np.float64), axis=(0, 2))
-    return float(np.mean(power < np.max(power) * 10.0 ** (_SILENCE_DB / 10.0)))
+def _quiet(samples: Floats, mastered: Floats) -> tuple[str, ...]:
+    """Say how far a track is below the target that was too quiet to be raised to it."""
+    if float(np.std(samples)) > _SURELY_RAISED:
+        return ()
+    below = TARGET_LUFS - integrated_loudness(mastered)
+    if not 1.0 < below < np.inf:
+        return ()
+    return (f"quiet: {below:.0f} LU below other tracks, though raised by {MAX_GAIN_DB:g} dB",)
 
 
 def _fade(samples: Floats) -> None:

@@ -18,9 +18,13 @@ from lofi_runtime.rpc.messages import Codec, FrameError, Incoming
 log = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 16
-LOSSY_ABOVE_BYTES = 1 << 18
-CLOSE_ABOVE_BYTES = 1 << 22
-LOSSY_EVENTS = frozenset({"generation_progress"})
+LOSSY_ABOVE_BYTES = 1 << 15
+CLOSE_ABOVE_BYTES = 1 << 17
+"""Of notifications a client has not read: progress is left out, then the connection ends. With
+hundreds of clients that never read, this is what bounds the server's memory."""
+LINGER_SEC = 5.0
+"""How long a closed connection may take to read what was written before."""
+LOSSY_EVENTS = frozenset({"generation_progress", "download_progress", "playback_progress"})
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Connection:
         self._writer = writer
         self._dispatch = dispatch
         self._codec = codec
+        self._unread_bytes = 0
+        """Of notifications written: at most so many the client has not read."""
 
     async def serve(self) -> None:
         """Answer until the client leaves or sends what is no message."""
@@ -110,15 +116,22 @@ class Connection:
         """Send a notification, unless the client has stopped reading."""
         if self._writer.is_closing():
             return
+        # A long answer that is still on its way is no sign of a client that does not read.
         unread_bytes = self._writer.transport.get_write_buffer_size()
-        if unread_bytes > CLOSE_ABOVE_BYTES:
+        self._unread_bytes = min(self._unread_bytes, unread_bytes)
+        if self._unread_bytes > CLOSE_ABOVE_BYTES:
             log.warning("client %d does not read; its connection is closed", self.number)
             self._writer.transport.abort()
-        elif unread_bytes <= LOSSY_ABOVE_BYTES or event not in LOSSY_EVENTS:
-            self._writer.write(self._codec.encode_notification(event, params))
+        elif self._unread_bytes <= LOSSY_ABOVE_BYTES or event not in LOSSY_EVENTS:
+            frame = self._codec.encode_notification(event, params)
+            self._unread_bytes += len(frame)
+            self._writer.write(frame)
 
     def close(self) -> None:
-        """End the connection after what was written is sent."""
+        """End the connection after what was written is sent, or when nobody reads it."""
+        transport = self._writer.transport
+        if transport.get_write_buffer_size() and not transport.is_closing():
+            asyncio.get_running_loop().call_later(LINGER_SEC, _abort_unread, transport)
         self._writer.close()
 
     def _handle(self, incoming: Incoming) -> None:
@@ -143,3 +156,8 @@ class Connection:
     ) -> None:
         if incoming.wants_answer:
             self._writer.write(self._codec.encode_answer(incoming.id, error, result))
+
+
+def _abort_unread(transport: asyncio.WriteTransport) -> None:
+    if transport.get_write_buffer_size():
+        transport.abort()

@@ -50,6 +50,7 @@ def parameters(method: str) -> dict[str, dict[str, Any]]:
     return {name: _resolve(rule) for name, rule in params.get("properties", {}).items()}
 
 
+@cache
 def limits() -> dict[str, dict[str, dict[str, Any]]]:
     """Return method -> parameter -> limits, as `capabilities` tells them."""
     told = {"type": "type", "default": "default", "minimum": "minimum", "maximum": "maximum"}

@@ -34,6 +34,9 @@ CODES: dict[str, int] = {
     "AUDIO_DEVICE_ERROR": -32024,
     "AUDIO_PLAYBACK_ERROR": -32025,
     "CACHE_WRITE_ERROR": -32026,
+    "AUTHENTICATION_FAILED": -32027,
+    "TOO_MANY_CLIENTS": -32028,
+    "INVALID_EDIT": -32029,
 }
 """Error name to number; names are what notifications and `data.error_code` carry."""
 

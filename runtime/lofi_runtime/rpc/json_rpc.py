@@ -7,18 +7,21 @@ lines tell where the next message begins.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.rpc.messages import Incoming
+from lofi_runtime.rpc.shape import IMMODEST, MAX_DEPTH, is_modest
 
 JSONRPC = "2.0"
 MAX_LINE_BYTES = 1 << 18
-MAX_DEPTH = 32
-"""Of arrays and objects inside each other; the protocol needs five."""
 MAX_ID = 2**53 - 1
 MAX_ID_BYTES = 256
+MAX_DIGITS = 20
+"""Of a whole number, its sign included: nothing larger than msgpack's, and each fits a float."""
+_BRACKETS = re.compile(rb"[][{}]")
 
 
 class JsonCodec:
@@ -67,7 +70,7 @@ def _read(line: bytes) -> Incoming:
     try:
         if _is_too_deep(line):
             return _refused(None, "PARSE_ERROR", f"the line nests deeper than {MAX_DEPTH}")
-        frame = json.loads(line.decode("utf-8", "surrogateescape"), parse_constant=_refuse)
+        frame = json.loads(line.decode("utf-8", "surrogateescape"), **_NUMBERS)
     except ValueError as error:
         return _refused(None, "PARSE_ERROR", f"the line is not JSON: {error}"[:200])
     if not isinstance(frame, dict):
@@ -84,31 +87,39 @@ def _read(line: bytes) -> Incoming:
         params = {}
     if not isinstance(params, dict):
         return _refused(id_, "INVALID_PARAMS", "parameters are one map")
+    if not is_modest(params):
+        return _refused(id_, "INVALID_PARAMS", IMMODEST)
     # vim.NIL where an option was left out: optional fields are absent, never null.
     return Incoming(id_, method, {name: one for name, one in params.items() if one is not None})
 
 
 def _is_id(value: object) -> bool:
     if isinstance(value, str):
-        return len(value.encode("utf-8", "surrogateescape")) <= MAX_ID_BYTES
+        return len(value.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_ID
 
 
 def _is_too_deep(line: bytes) -> bool:
     """Count brackets, those inside strings too: a refusal too many costs nobody anything."""
     depth = 0
-    for byte in line:
-        if byte in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif byte in b"]}":
-            depth -= 1
+    for bracket in _BRACKETS.findall(line):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            return True
     return False
 
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no number in JSON")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a whole number has more than {MAX_DIGITS} digits")
+    return int(digits)
+
+
+_NUMBERS: dict[str, Any] = {"parse_constant": _refuse, "parse_int": _whole}
 
 
 def _refused(id_: int | str | None, name: str, message: str) -> Incoming:

@@ -7,12 +7,15 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lofi_runtime.choosing import AUTO
 from lofi_runtime.jobs import QUEUE_LIMIT, Job
 from lofi_runtime.requests import specify
 from lofi_runtime.rpc.cache_methods import cache_clear, cache_delete, cache_list, cache_stats
 from lofi_runtime.rpc.connection import Answer, Connection, Wishes
 from lofi_runtime.rpc.definitions import PROTOCOL_VERSION, limits, method_names, notification_names
+from lofi_runtime.rpc.download_methods import download_backend, download_cancel
 from lofi_runtime.rpc.errors import RpcError
+from lofi_runtime.rpc.playback_methods import PLAYBACK_METHODS
 from lofi_runtime.rpc.schema import check_params
 from lofi_runtime.rpc.style_methods import expand_prompt, styles
 from lofi_runtime.version import VERSION
@@ -65,9 +68,9 @@ def capabilities(runtime: Runtime, _client: Connection, _params: Params) -> Answ
             "notifications": notification_names(),
             "limits": limits(),
             "queue_limit": QUEUE_LIMIT,
-            "backends": runtime.library.describe(),
+            "backends": runtime.downloads.describe(runtime.library.describe()),
             "default_backend": runtime.library.default_backend,
-            "features": {"playback": False, "download": False, "edit": False, "lora": False},
+            "features": {"playback": True, "download": True, "edit": True, "lora": True},
         }
     )
 
@@ -76,7 +79,7 @@ def get_backends(runtime: Runtime, _client: Connection, _params: Params) -> Answ
     """Tell what can generate here."""
     return Answer(
         {
-            "backends": runtime.library.describe(),
+            "backends": runtime.downloads.describe(runtime.library.describe()),
             "default_backend": runtime.library.default_backend,
         }
     )
@@ -84,10 +87,11 @@ def get_backends(runtime: Runtime, _client: Connection, _params: Params) -> Answ
 
 def generate(runtime: Runtime, client: Connection, params: Params) -> Answer:
     """Queue a track, or answer it from the store."""
-    spec, source = specify(params, runtime.library)
+    spec, source = specify(params, runtime.library, runtime.store)
     told = {"track_id": spec.track_id, "seed": spec.seed, "backend": spec.backend}
     track = runtime.store.find(spec.track_id)
-    if track is not None:
+    # A track that another variant made in this one's place is not what is asked for now.
+    if track is not None and track.sidecar["track_id"] == spec.track_id:
         complete = track.to_notification()
         owners = frozenset({client.number})
         return Answer(
@@ -95,7 +99,13 @@ def generate(runtime: Runtime, client: Connection, params: Params) -> Answer:
             then=lambda: runtime.emit("generation_complete", complete, owners),
         )
     job = runtime.jobs.submit(
-        Job(spec, source, is_high=params["priority"] == "high", owners={client.number})
+        Job(
+            spec,
+            source,
+            is_high=params["priority"] == "high",
+            owners={client.number},
+            may_fall_back=params["precision"] == AUTO,
+        )
     )
     status = "generating" if runtime.jobs.begins_now(job) else "queued"
     return Answer(told | {"status": status, "position": runtime.jobs.position(job)})
@@ -126,7 +136,7 @@ def queue_status(runtime: Runtime, _client: Connection, _params: Params) -> Answ
         }
         for position, job in enumerate(jobs.waiting)
     ]
-    told: dict[str, Any] = {"pending": pending, "prefetch_pending": 0}
+    told: dict[str, Any] = {"pending": pending, "prefetch_pending": runtime.prefetch.pending}
     return Answer(told | ({"current": jobs.current.describe()} if jobs.current else {}))
 
 
@@ -153,7 +163,9 @@ def status(runtime: Runtime, _client: Connection, _params: Params) -> Answer:
         "uptime_sec": round(runtime.uptime_sec, 1),
         "clients": len(runtime.clients),
         "queue_length": len(runtime.jobs.waiting),
-        "device": "cpu",
+        "playback": runtime.player.describe(),
+        "playlist_length": len(runtime.player.playlist),
+        "device": runtime.worker.device or runtime.settings.device,
         "backend": backend,
         "cache": {"count": count, "size_mb": round(size_bytes / 1e6, 2)},
     }
@@ -171,6 +183,11 @@ def subscribe(_runtime: Runtime, client: Connection, params: Params) -> Answer:
     return Answer({"tracks": params["tracks"], "events": list(events)})
 
 
+def authenticate(_runtime: Runtime, _client: Connection, _params: Params) -> Answer:
+    """Say that the client is in: over TCP its token was checked before this is reached."""
+    return Answer({"status": "trusted"})
+
+
 def shutdown(runtime: Runtime, _client: Connection, _params: Params) -> Answer:
     """Stop the server once this is answered."""
     return Answer({"status": "shutting_down"}, then=runtime.stop)
@@ -180,6 +197,8 @@ METHODS: dict[str, Method] = {
     "ping": ping,
     "capabilities": capabilities,
     "get_backends": get_backends,
+    "download_backend": download_backend,
+    "download_cancel": download_cancel,
     "generate": generate,
     "cancel": cancel,
     "queue_status": queue_status,
@@ -190,8 +209,10 @@ METHODS: dict[str, Method] = {
     "cache_clear": cache_clear,
     "styles": styles,
     "expand_prompt": expand_prompt,
+    **PLAYBACK_METHODS,
     "status": status,
     "subscribe": subscribe,
+    "authenticate": authenticate,
     "shutdown": shutdown,
 }
 

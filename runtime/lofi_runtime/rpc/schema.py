@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, cast
@@ -65,7 +65,8 @@ def _max_bytes(
 def _is_finite_number(_checker: object, instance: object) -> bool:
     if isinstance(instance, bool) or not isinstance(instance, int | float):
         return False
-    return math.isfinite(instance)
+    # A whole number beyond every float is none that anything here could use.
+    return abs(instance) <= sys.float_info.max
 
 
 _Validator = extend(  # type: ignore[no-untyped-call]
@@ -97,6 +98,8 @@ def _refusal(method: str, problem: ValidationError) -> RpcError:
     # The library types these three as perhaps unset, which an error from `iter_errors` never is.
     rule, allowed = str(problem.validator), cast(Any, problem.validator_value)
     value = cast(Any, problem.instance)
+    if path and rule in ("required", "additionalProperties"):
+        return _refused_inside(path, value, problem)
     if rule == "required":
         missing = next(name for name in allowed if name not in value)
         return RpcError("INVALID_PARAMS", f"{method} needs the parameter '{missing}'")
@@ -109,10 +112,25 @@ def _refusal(method: str, problem: ValidationError) -> RpcError:
     return RpcError(code, f"{path}: {_limit_sentence(rule, allowed, problem)}")
 
 
+def _refused_inside(path: str, value: Mapping[str, Any], problem: ValidationError) -> RpcError:
+    """Refuse a map inside the parameters that lacks a field, or has one it does not know."""
+    schema = cast(Mapping[str, Any], problem.schema)
+    missing = [name for name in schema.get("required", ()) if name not in value]
+    known = list(schema.get("properties", {}))
+    if problem.validator == "required":
+        return RpcError("INVALID_PARAMS", f"{path} needs the field '{missing[0]}'")
+    unknown = next(name for name in value if name not in known)
+    return RpcError(
+        "INVALID_PARAMS",
+        f"{path} has no field {_show(unknown)}",
+        hint=f"it takes {', '.join(known)}",
+    )
+
+
 def _unknown_parameter(method: str, params: Mapping[str, Any]) -> RpcError:
     known = list(parameters(method))
     unknown = next(name for name in params if name not in known)
-    near = difflib.get_close_matches(unknown, known, n=1)
+    near = difflib.get_close_matches(unknown[:80], known, n=1)
     asked = f"; did you mean '{near[0]}'?" if near else ""
     takes = f"it takes {', '.join(known)}" if known else "it takes none"
     return RpcError(

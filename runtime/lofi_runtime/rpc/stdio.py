@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 
+from lofi_runtime.child_process import take_pipes
 from lofi_runtime.errors import LofiError
 from lofi_runtime.rpc.transport import OnConnection
 
@@ -17,6 +18,10 @@ class StdioListener:
     Args:
         on_end: called when the client closed its end.
     """
+
+    token: str | None = None
+    """Whoever started this process may talk to it."""
+    address = "stdin and stdout"
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
@@ -29,7 +34,7 @@ class StdioListener:
             LofiError: stdin or stdout is neither pipe, socket nor terminal.
         """
         _check_pipes()
-        source, sink = _take_pipes()
+        source, sink = take_pipes()
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(
@@ -62,15 +67,5 @@ def _check_pipes() -> None:
         if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(number)):
             raise LofiError(
                 f"{name} is not a pipe: a client must start this program and talk to it",
-                hint="try: cat requests.jsonl | lofi-daemon --daemon | cat",
+                hint="an editor does so; by hand try: cat requests | PROGRAM | cat",
             )
-
-
-def _take_pipes() -> tuple[int, int]:
-    """Move the pipes away from 0 and 1, so that nobody's print can stand between messages."""
-    source, sink = os.dup(0), os.dup(1)
-    os.dup2(2, 1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    return source, sink

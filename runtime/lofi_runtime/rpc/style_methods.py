@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lofi_runtime.requests import RANDOM_SEED_LIMIT, chosen_style, shipped
@@ -27,8 +28,18 @@ def expand_prompt(_runtime: Runtime, _client: Connection, params: Params) -> Ans
     style = chosen_style(params["style"])
     given = params.get("seed")
     seed = secrets.randbelow(RANDOM_SEED_LIMIT) if given is None else int(given)
-    written = TaxonomyWriter(shipped()).write(params["prompt"], seed, style)
+    written = _writer().write(params["prompt"], seed, style)
     return Answer({"prompt": written.prompt, "style": written.style, "seed": seed})
+
+
+@cache
+def _writer() -> TaxonomyWriter:
+    return TaxonomyWriter(shipped())
+
+
+def warm() -> None:
+    """Read the styles before somebody waits for them; safe in any thread."""
+    _writer()
 
 
 def _describe(style: Style) -> dict[str, Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
 import socket
 import stat
-import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from lofi_runtime.errors import LofiError
 from lofi_runtime.paths import prepare_socket_folder
+from lofi_runtime.rpc.peer import is_own_user
+from lofi_runtime.rpc.residence import Residence, already_running
+
+BACKLOG = 512
+"""Clients that may wait to be let in: as many as may be in, so that none of a crowd is refused."""
 
 OnConnection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -22,14 +25,22 @@ class UnixListener:
     """Owns the socket file; a second server on the same path is refused.
 
     Args:
-        path: of the socket; `<path>.lock` beside it says who lives, even right after a crash.
+        path: of the socket; see `Residence` for what lies beside it.
     """
+
+    token: str | None = None
+    """The kernel says whose a connection is, so none is asked for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._residence = Residence(path)
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return str(self.path)
 
     async def open(self, on_connection: OnConnection) -> None:
         """Listen; `on_connection` gets each peer of this user.
@@ -37,26 +48,27 @@ class UnixListener:
         Raises:
             LofiError: another server lives there, or the path cannot be used.
         """
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if is_own_user(writer.get_extra_info("socket")):
+                await on_connection(reader, writer)
+            else:
+                writer.close()
+
         prepare_socket_folder(self.path)
-        self._lock = _take_lock(self.path)
         try:
-            _clear_stale(self.path)
+            self._residence.take()
+            clear_stale(self.path)
             listening = _bind(self.path)
+            self._inode = self.path.stat().st_ino
+            self._server = await asyncio.start_unix_server(accept, sock=listening, backlog=BACKLOG)
+            self._residence.announce(self.address)
         except OSError as error:
             self.close()
             raise LofiError(f"cannot listen on {self.path}: {error.strerror or error}") from error
         except LofiError:
             self.close()
             raise
-        self._inode = self.path.stat().st_ino
-
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if _is_own_user(writer.get_extra_info("socket")):
-                await on_connection(reader, writer)
-            else:
-                writer.close()
-
-        self._server = await asyncio.start_unix_server(accept, sock=listening)
 
     def close(self) -> None:
         """Stop listening and remove the socket file, if it is still this server's."""
@@ -70,24 +82,16 @@ class UnixListener:
             except FileNotFoundError:
                 pass
             self._inode = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._residence.leave()
 
 
-def _take_lock(path: Path) -> int:
-    """Hold a lock that the kernel drops however this process ends."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise _already_running(path) from error
-    return lock
+def clear_stale(path: Path) -> None:
+    """Remove a socket nobody listens on; anything else in its place is left alone.
 
-
-def _clear_stale(path: Path) -> None:
-    """Remove a socket nobody listens on; anything else in its place is left alone."""
+    Raises:
+        LofiError: something else is there, or somebody listens.
+        OSError: it cannot be found out.
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -104,7 +108,7 @@ def _clear_stale(path: Path) -> None:
             if error.errno not in (errno.ECONNREFUSED, errno.ENOENT):
                 raise
         else:
-            raise _already_running(path)
+            raise already_running(path)
     path.unlink(missing_ok=True)
 
 
@@ -120,21 +124,3 @@ def _bind(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return listening
-
-
-def _is_own_user(peer: socket.socket) -> bool:
-    """Whether the peer runs as this user, as the kernel tells it (Linux's SO_PEERCRED)."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        # Elsewhere the modes of folder and socket keep others out.
-        return True
-    layout = struct.Struct("3i")
-    record = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)
-    _pid, uid, _gid = layout.unpack(record)
-    return bool(uid == os.getuid())
-
-
-def _already_running(path: Path) -> LofiError:
-    return LofiError(
-        f"a runtime is already running on {path}",
-        hint="use it, stop it, or give another --socket",
-    )

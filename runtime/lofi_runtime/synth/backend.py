@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lofi_runtime.backend import Audio, Progress, Request
+from lofi_runtime.devices import CPU
 from lofi_runtime.pipeline.lyrics import is_instrumental
 from lofi_runtime.synth import VERSION
 from lofi_runtime.synth.composition import compose
@@ -17,6 +18,7 @@ class ProceduralBackend:
     type = "procedural"
     name = "Procedural synthesiser"
     model_version = f"procedural {VERSION}"
+    device = CPU
     min_duration_sec = 5
     max_duration_sec = 600
 

@@ -10,11 +10,12 @@ from lofi_engine.measuring.render import (
     Probe,
     final_latents,
     open_unpublished,
-    render_time_ratio,
     sounds,
+    time_render,
 )
 from lofi_runtime.backend import Request
 from lofi_runtime.errors import BackendError
+from lofi_runtime.manifest import Speed
 from tests.support.releases import make_release
 from tests.support.tiny_bundle import make_tiny_bundle
 
@@ -60,12 +61,15 @@ def test_the_time_ratio_is_wall_time_over_audio_time_without_the_first_render(ba
 
     def timed(request, progress):
         taken.append((request.duration_sec, request.inference_steps))
-        clock[0] += 100.0 if len(taken) == 1 else 3.0
-        return generate(request, progress)
+        clock[0] += 100.0 if len(taken) == 1 else 2.0
+        audio = generate(request, progress)
+        clock[0] += 1.0  # after the decoding began
+        return audio
 
     monkeypatch.setattr(backend, "generate", timed)
     monkeypatch.setattr("lofi_engine.measuring.render.time.perf_counter", lambda: clock[0])
-    assert render_time_ratio(backend, PROBES[0], steps=3, duration_sec=2) == 1.5
+    speed = time_render(backend, PROBES[0], steps=3, duration_sec=2)
+    assert speed == Speed(render_time_ratio=1.5, after_time_ratio=0.5, steps=3)
     assert taken == [(1, 1), (2, 3)]
 
 

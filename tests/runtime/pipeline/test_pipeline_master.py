@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from lofi_runtime.errors import BackendError
-from lofi_runtime.loudness import CEILING, TARGET_LUFS, integrated_loudness
+from lofi_runtime.faults import faults
+from lofi_runtime.loudness import CEILING, PEAK_DBFS, TARGET_LUFS, integrated_loudness
 from lofi_runtime.pipeline.master import master
+from tests.support.true_peak import true_peak_dbfs
 
 
 def noise(seconds, rate=44_100, level=0.05, seed=0):
@@ -36,9 +38,38 @@ def test_loudness_reaches_the_target_below_the_ceiling(level):
     assert np.abs(audio.samples).max() <= CEILING + 1e-6
 
 
+def beats(level):
+    seconds = np.arange(8 * 44_100) / 44_100
+    hits = 0.9 * np.exp(-20 * (seconds % 0.5)) * np.sin(2 * np.pi * 60 * seconds)
+    return (level * (hits + noise(8, level=0.02))).astype(np.float32)
+
+
+def shrill():
+    seconds = np.arange(8 * 44_100) / 44_100
+    wave = np.sign(np.sin(2 * np.pi * 7000 * seconds + 1)) * (np.sin(4 * np.pi * seconds) > 0)
+    return np.stack([wave, wave]).astype(np.float32)
+
+
+def bang():
+    waveform = noise(8, level=0.01)
+    waveform[:, 200_000:200_020] = 1.0
+    return waveform
+
+
+@pytest.mark.parametrize(
+    "waveform", [noise(8), noise(8, level=1.0), beats(1.0), beats(0.2), shrill(), bang()]
+)
+def test_whatever_comes_ends_within_1_lu_of_the_target_below_the_true_peak(waveform):
+    audio = master(waveform, 44_100, 8)
+    assert integrated_loudness(audio.samples) == pytest.approx(TARGET_LUFS, abs=1.0)
+    assert true_peak_dbfs(audio.samples) <= PEAK_DBFS
+
+
 def test_a_very_quiet_track_is_not_raised_without_limit():
     audio = master(noise(2, level=1e-3), 44_100, 2)
     assert integrated_loudness(audio.samples) < TARGET_LUFS - 5
+    (warning,) = audio.warnings
+    assert warning == "quiet: 20 LU below other tracks, though raised by 20 dB"
 
 
 def test_peaks_are_limited_smoothly():
@@ -71,13 +102,18 @@ def test_a_waveform_too_short_is_refused():
         master(noise(1), 44_100, 2)
 
 
-def test_silence_and_distortion_are_said():
+def test_silence_stays_silence_and_is_said_as_before_mastering():
     silent = master(np.zeros((2, 48_000), np.float32), 48_000, 1)
-    assert silent.warnings == ("silent",)
     assert not silent.samples.any()
+    assert faults(silent.samples) == ("silent",)
+    hum = np.full((2, 4 * 48_000), 9e-5, np.float32)
+    assert faults(master(hum, 48_000, 4).samples) == ("silent",)
     mostly = noise(4, rate=48_000)
     mostly[:, 48_000:] = 0
-    assert master(mostly, 48_000, 4).warnings == ("mostly silent: 75% of the track",)
+    assert faults(master(mostly, 48_000, 4).samples) == ("mostly silent: 75% of the track",)
+
+
+def test_what_the_model_clipped_is_said_though_the_limiter_hides_it():
     clipped = np.clip(noise(2, rate=48_000, level=0.6), -1, 1)
     (warning,) = master(clipped, 48_000, 2).warnings
     assert warning.startswith("distorted: 9.")
