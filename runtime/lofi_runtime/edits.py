@@ -12,7 +12,8 @@ from typing import Any
 from lofi_runtime.library import ACE_STEP
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.sources import Source
-from lofi_runtime.tracks import Track, TrackStore
+from lofi_runtime.track import Track
+from lofi_runtime.tracks import TrackStore
 
 RETAKE, REPAINT, EXTEND, AUDIO_TO_AUDIO = "retake", "repaint", "extend", "audio2audio"
 FIELDS: Mapping[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ from lofi_runtime.pipeline.costs import evaluation_rows
 from lofi_runtime.progress import ProgressMeter
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.sources import Source
-from lofi_runtime.tracks import Track, TrackSpec
+from lofi_runtime.track import Track, TrackSpec
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from lofi_runtime.rpc.schema import check_params
 from lofi_runtime.settings import Settings
 from lofi_runtime.sources import BackendChoice, Source
 from lofi_runtime.studio import Studio
-from lofi_runtime.tracks import Track, TrackSpec, TrackStore
+from lofi_runtime.track import Track, TrackSpec
+from lofi_runtime.tracks import TrackStore
 
 
 def generate_to(

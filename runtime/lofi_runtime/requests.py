@@ -17,7 +17,8 @@ from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.sources import Source
 from lofi_runtime.styles.prompts import style_tags
 from lofi_runtime.styles.taxonomy import Style, find_style, load_styles
-from lofi_runtime.tracks import TrackSpec, TrackStore
+from lofi_runtime.track import TrackSpec
+from lofi_runtime.tracks import TrackStore
 
 RANDOM_SEED_LIMIT = 2**31
 

@@ -40,7 +40,8 @@ from lofi_runtime.rpc.msgpack_rpc import MsgpackCodec
 from lofi_runtime.rpc.style_methods import warm
 from lofi_runtime.rpc.transport import OnConnection, UnixListener
 from lofi_runtime.settings import STDIO, TCP, Settings
-from lofi_runtime.tracks import Track, TrackStore
+from lofi_runtime.track import Track
+from lofi_runtime.tracks import TrackStore
 from lofi_runtime.version import VERSION
 from lofi_runtime.worker import Task, Worker
 

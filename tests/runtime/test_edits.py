@@ -18,7 +18,8 @@ from lofi_runtime.library import Library
 from lofi_runtime.requests import specify
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.rpc.schema import check_params
-from lofi_runtime.tracks import Track, TrackStore
+from lofi_runtime.track import Track
+from lofi_runtime.tracks import TrackStore
 from lofi_runtime.worker import WORKER_COMMAND
 from tests.support.rpc_client import RpcFailure
 from tests.support.rpc_server import running_server

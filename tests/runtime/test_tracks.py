@@ -18,7 +18,8 @@ from lofi_runtime.rpc.definitions import parameters
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.rpc.schema import check_params
 from lofi_runtime.styles.taxonomy import load_styles
-from lofi_runtime.tracks import Track, TrackSpec, TrackStore, latents_part
+from lofi_runtime.track import Track, TrackSpec
+from lofi_runtime.tracks import TrackStore, latents_part
 from tests.support.tiny_bundle import make_tiny_bundle
 
 SPEC = TrackSpec(

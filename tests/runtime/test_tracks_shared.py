@@ -16,7 +16,8 @@ from lofi_runtime import store_lock
 from lofi_runtime.audio_format import AudioFormat
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.store_lock import locked
-from lofi_runtime.tracks import Track, TrackSpec, TrackStore, latents_part
+from lofi_runtime.track import Track, TrackSpec
+from lofi_runtime.tracks import TrackStore, latents_part
 
 SPEC = TrackSpec(
     prompt="rain", duration_sec=5, seed=0, lyrics="", style="", backend="procedural",

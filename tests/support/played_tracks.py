@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from lofi_runtime.tracks import TrackSpec, TrackStore
+from lofi_runtime.track import TrackSpec
+from lofi_runtime.tracks import TrackStore
 
 
 def noise(seed: int, frames: int, level: float = 0.5) -> npt.NDArray[np.float32]:

@@ -17,7 +17,7 @@ from lofi_runtime.player.names import DEFAULT
 from lofi_runtime.player.playlist import Entry, Playlist
 from lofi_runtime.player.process import PLAYER_COMMAND
 from lofi_runtime.rpc.errors import RpcError
-from lofi_runtime.tracks import Track
+from lofi_runtime.track import Track
 
 AHEAD = 2
 """How many tracks the child has open before their time."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lofi_runtime.rpc.errors import RpcError
-from lofi_runtime.tracks import Track
+from lofi_runtime.track import Track
 
 PLAYLIST_LIMIT = 1000
 

@@ -19,7 +19,8 @@ from lofi_runtime.requests import RANDOM_SEED_LIMIT, chosen_style, shipped
 from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.rpc.schema import check_params
 from lofi_runtime.styles.writer import TaxonomyWriter
-from lofi_runtime.tracks import Track, TrackStore
+from lofi_runtime.track import Track
+from lofi_runtime.tracks import TrackStore
 
 log = logging.getLogger(__name__)
 

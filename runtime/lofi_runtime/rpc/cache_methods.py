@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lofi_runtime.rpc.connection import Answer, Connection
-from lofi_runtime.tracks import Track
+from lofi_runtime.track import Track
 
 if TYPE_CHECKING:
     from lofi_runtime.server import Runtime
