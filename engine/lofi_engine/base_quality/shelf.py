@@ -59,6 +59,7 @@ class Shelf:
             OSError: the folder cannot be written.
         """
         from lofi_runtime.audio_file import generated_tags, write_audio
+        from lofi_runtime.faults import faults
 
         place = self._folder / f"{hash_value(dict(made_by))[:_DIGITS]}.flac"
         facts = place.with_suffix(".json")
@@ -68,8 +69,9 @@ class Shelf:
         audio = make()
         tags = generated_tags(model=str(made_by["network"]), license=_LICENSE)
         write_audio(place, audio.samples, format="flac", tags=tags)
-        write_json(facts, {"made_by": dict(made_by), "warnings": list(audio.warnings)})
-        return Kept(place, audio.warnings)
+        warnings = audio.warnings + faults(audio.samples)
+        write_json(facts, {"made_by": dict(made_by), "warnings": list(warnings)})
+        return Kept(place, warnings)
 
 
 class KeptClips:

@@ -225,13 +225,15 @@ def _write(place: Path, prompt: SamplePrompt, audio: Audio, made_by: str) -> Cli
     from lofi_engine.gallery.spectrogram import draw_spectrogram
     from lofi_runtime.audio_file import generated_tags, write_audio
     from lofi_runtime.backend import SAMPLE_RATE
+    from lofi_runtime.faults import faults
 
     tags = generated_tags(model=made_by, license=LICENSE, title=prompt.prompt)
     sound, picture = place / f"{prompt.style}.flac", place / f"{prompt.style}.png"
     write_audio(sound, audio.samples, format="flac", tags=tags)
     with replacing(picture) as aside:
         draw_spectrogram(aside, audio.samples, SAMPLE_RATE)
-    return Clip(f"{place.name}/{sound.name}", f"{place.name}/{picture.name}", 0.0, audio.warnings)
+    warnings = audio.warnings + faults(audio.samples)
+    return Clip(f"{place.name}/{sound.name}", f"{place.name}/{picture.name}", 0.0, warnings)
 
 
 def _readable(base: Base) -> str:
