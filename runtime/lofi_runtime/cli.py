@@ -110,7 +110,7 @@ Lora = Annotated[
     str | None,
     typer.Option(
         "--lora",
-        help="The model, by the name `lofi-runtime ls` tells. [default the first by name]",
+        help="The model: a bundle's name without its precision. [default the first by name]",
         show_default=False,
     ),
 ]

@@ -110,9 +110,7 @@ def sounds(
         yield master(waveform, bundle.config.sample_rate, duration_sec).samples
 
 
-def time_render(
-    backend: AceStepBackend, probe: Probe, *, steps: int, duration_sec: int
-) -> Speed:
+def time_render(backend: AceStepBackend, probe: Probe, *, steps: int, duration_sec: int) -> Speed:
     """Give the wall time of one whole render over the audio's length, loading not counted.
 
     One short render comes first, so that the graphs are loaded and warm.
