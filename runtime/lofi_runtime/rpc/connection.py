@@ -7,6 +7,7 @@ its socket. A client that does not read what it is sent first loses progress, th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ CLOSE_ABOVE_BYTES = 1 << 17
 hundreds of clients that never read, this is what bounds the server's memory."""
 LINGER_SEC = 5.0
 """How long a closed connection may take to read what was written before."""
+SWALLOW_SEC = 1.0
+"""How long a peer that sent what is no message may finish its writing."""
 LOSSY_EVENTS = frozenset({"generation_progress", "download_progress", "playback_progress"})
 
 
@@ -106,11 +109,25 @@ class Connection:
                     await asyncio.sleep(0)
         except FrameError as error:
             log.warning("client %d: %s; its connection is closed", self.number, error)
+            await self._swallow()
         except ConnectionError:
             # The client left while it was written to.
             pass
         finally:
             self.close()
+
+    async def _swallow(self) -> None:
+        """Read on for a moment, after what is no message: closing would break the peer's writing.
+
+        A peer that cannot write gives up before it reads the answers to what came before.
+        """
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await self._writer.drain()
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+            async with asyncio.timeout(SWALLOW_SEC):
+                while await self._reader.read(READ_BYTES):
+                    pass
 
     def notify(self, event: str, params: dict[str, Any]) -> None:
         """Send a notification, unless the client has stopped reading."""
