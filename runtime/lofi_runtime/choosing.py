@@ -9,7 +9,6 @@ from pathlib import Path
 
 from lofi_runtime.devices import provider_for
 from lofi_runtime.memory import needed_bytes
-from lofi_runtime.rpc.errors import RpcError
 from lofi_runtime.sources import Looks, Source
 
 AUTO = "auto"
@@ -63,9 +62,6 @@ def choose(
         failures: what failed lately.
         free_bytes: memory a model may take; None if nobody knows.
         preferred: a precision that goes first.
-
-    Raises:
-        RpcError: MODEL_LOAD_FAILED, every variant failed.
     """
     ordered = sorted(sources, key=lambda source: source.precision != preferred)
     notes = []
@@ -87,11 +83,7 @@ def choose(
             continue
         return _noted(source, notes)
     if not small_enough:
-        raise RpcError(
-            "MODEL_LOAD_FAILED",
-            "; ".join(notes),
-            hint="ask for backend 'procedural', which needs no model",
-        )
+        return ordered[0]  # what was wrong may be over; who asks again is not refused unheard
     return _noted(min(small_enough, key=_needed_bytes), notes)
 
 

@@ -297,6 +297,7 @@ def serve(
         audio_bits=bits,
         keeps_tracks_of_gone_clients=finish_abandoned,
     )
+    settings.check()
     return run_server(settings)
 
 

@@ -132,6 +132,15 @@ class JobQueue:
         """
         known = self.find(job.track_id)
         if known is not None:
+            if known.spec.track_id != job.track_id and not job.may_fall_back:
+                raise RpcError(
+                    "MODEL_LOAD_FAILED",
+                    f"precision {job.spec.precision!r} could not be loaded just now; another"
+                    " variant makes this track",
+                    hint="ask for precision 'auto', or again when that track is finished",
+                )
+            # Who named the precision gets it or an error.
+            known.may_fall_back &= job.may_fall_back
             known.owners |= job.owners
             if job.is_high and not known.is_high and known in self.waiting:
                 self.waiting.remove(known)
@@ -206,6 +215,8 @@ class JobQueue:
             self.current = job
             try:
                 await self._run_one(job)
+            except Exception:  # whoever is told of a track must not end all those that follow
+                log.exception("track %s: a bug in telling of it", job.track_id)
             finally:
                 self.current = None
 

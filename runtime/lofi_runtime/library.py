@@ -114,6 +114,9 @@ class Library:
             sources = self._of_model(lora, sources)
         fitting = [source for source in sources if precision in (AUTO, source.precision)]
         if not fitting:
+            for problem in problems:
+                if precision != AUTO and f"-{precision}" in problem.message.partition(": ")[0]:
+                    raise RpcError("MODEL_LOAD_FAILED", problem.message, hint=problem.hint)
             raise self._not_installed(precision, sources)
         if precision != AUTO:
             return fitting[0]
@@ -123,6 +126,16 @@ class Library:
     def give_up(self, source: Source, reason: str) -> None:
         """Pass this variant over for a while, or until its files change."""
         self._failures.add(source, reason)
+
+    def has_failed(self, source: Source) -> bool:
+        """Whether this variant is passed over."""
+        return bool(self._failures.reason(source))
+
+    def why_failed(self, model: str) -> str:
+        """Say why each of a model's variants is passed over; "" where none is."""
+        mine = [source for source in self.installed() if source.model == model]
+        reasons = {source.precision or model: self._failures.reason(source) for source in mine}
+        return "; ".join(f"{name} failed: {reason}" for name, reason in reasons.items() if reason)
 
     def _of_model(self, lora: str, sources: list[Source]) -> list[Source]:
         found = [source for source in sources if source.model == lora]
@@ -147,7 +160,7 @@ class Library:
         here = f"installed: {found}" if found else "none is"
         return RpcError(
             "BACKEND_NOT_INSTALLED",
-            f"backend 'ace_step': {wanted} is installed in {self.models} ({here})",
+            f"backend 'ace_step': {wanted} is installed in {self.bundle or self.models} ({here})",
             hint="run lofi-runtime pull, name one with --bundle, or ask for backend 'procedural'",
         )
 

@@ -16,9 +16,10 @@ from lofi_runtime.audio_format import FORMATS, AudioFormat, format_of
 from lofi_runtime.backend import Backend, Progress, Request
 from lofi_runtime.choosing import AUTO
 from lofi_runtime.errors import AudioWriteError, BackendError, BundleError
+from lofi_runtime.fallback import Fallback
 from lofi_runtime.generation import make_track
 from lofi_runtime.library import Library
-from lofi_runtime.requests import specify, with_source
+from lofi_runtime.requests import specify
 from lofi_runtime.rpc.schema import check_params
 from lofi_runtime.settings import Settings
 from lofi_runtime.sources import BackendChoice, Source
@@ -78,6 +79,7 @@ def generate_here(params: Mapping[str, Any], settings: Settings, progress: Progr
     store = TrackStore(settings.tracks, settings.audio)
     asked = check_params("generate", params)
     spec, source = specify(asked, library, store)
+    fallback = Fallback(library)
     while (track := store.find(spec.track_id)) is None:
         choice = BackendChoice.of(source, settings.threads, settings.device)
         try:
@@ -85,9 +87,7 @@ def generate_here(params: Mapping[str, Any], settings: Settings, progress: Progr
         except (BackendError, BundleError) as error:
             if asked["precision"] != AUTO or source.folder is None:
                 raise
-            library.give_up(source, str(error))
-            source = library.pick(spec.backend, lora=source.model)
-            spec = with_source(spec, source)
+            spec, source = fallback.after(spec, source, str(error))
         else:
             return _make(spec, source, store, backend, progress)
     return track

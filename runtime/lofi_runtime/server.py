@@ -19,13 +19,14 @@ from typing import Any, Protocol
 from lofi_runtime.choosing import AUTO
 from lofi_runtime.descriptors import raise_limit
 from lofi_runtime.hub.downloads import Downloads
-from lofi_runtime.jobs import Job, JobQueue, OnProgress
+from lofi_runtime.jobs import Job, JobQueue
 from lofi_runtime.library import PROCEDURAL, PROCEDURAL_SOURCE, Library
 from lofi_runtime.logs import log_event, logging_to
 from lofi_runtime.memory import available_bytes, resident_bytes
 from lofi_runtime.player.player import Player
 from lofi_runtime.player.prefetch import Prefetch
-from lofi_runtime.requests import specify, with_source
+from lofi_runtime.production import Production
+from lofi_runtime.requests import specify
 from lofi_runtime.rpc.authentication import (
     AuthenticatingCodec,
     RefusingCodec,
@@ -40,10 +41,9 @@ from lofi_runtime.rpc.msgpack_rpc import MsgpackCodec
 from lofi_runtime.rpc.style_methods import warm
 from lofi_runtime.rpc.transport import OnConnection, UnixListener
 from lofi_runtime.settings import STDIO, TCP, Settings
-from lofi_runtime.track import Track
 from lofi_runtime.tracks import TrackStore
 from lofi_runtime.version import VERSION
-from lofi_runtime.worker import Task, Worker
+from lofi_runtime.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,15 @@ class Runtime:
         self.worker = Worker(
             settings.worker_command, settings.threads, settings.device, settings.patience
         )
-        self.jobs = JobQueue(self._produce, self.worker.cancel, self.emit)
+        production = Production(
+            self.library,
+            self.store,
+            self.worker,
+            max_bytes=int(settings.tracks_max_mb * 1e6),
+            max_count=settings.tracks_max_count,
+            deadline_sec=settings.patience.deadline_sec,
+        )
+        self.jobs = JobQueue(production.produce, self.worker.cancel, self.emit)
         self.downloads = Downloads(settings.models, self.announce)
         self.clients: dict[int, Connection] = {}
         self.player = Player(self.announce, device=settings.audio_device)
@@ -152,6 +160,8 @@ class Runtime:
         if self.library.default_backend == PROCEDURAL:
             background.append(asyncio.create_task(self.worker.warm(PROCEDURAL_SOURCE)))
         self.store.sweep()
+        for problem in self.library.damaged():
+            log.warning("%s", problem)
         on_ready()
         self.player.devices.look()
         try:
@@ -262,58 +272,12 @@ class Runtime:
         spec, source = specify(params, self.library, self.store)
         return Job(spec, source, may_fall_back=params["precision"] == AUTO)
 
-    async def _produce(self, job: Job, on_progress: OnProgress) -> Track:
-        while True:
-            try:
-                track = await self._make(job, on_progress)
-            except RpcError as error:
-                has_variants = job.source.folder is not None
-                if error.name != "MODEL_LOAD_FAILED" or not (job.may_fall_back and has_variants):
-                    raise
-                self._fall_back(job, error)
-            else:
-                self.store.also_known_as(job.track_id, job.spec.track_id)
-                return track
-
-    def _fall_back(self, job: Job, error: RpcError) -> None:
-        """Give the job to the model's next variant.
-
-        Raises:
-            RpcError: there is none; tells why each failed.
-        """
-        log.warning("%s could not be loaded: %s", job.source.model_version, error)
-        self.library.give_up(job.source, str(error))
-        job.source = self.library.pick(job.spec.backend, lora=job.source.model)
-        job.spec = with_source(job.spec, job.source)
-
     def _free_bytes(self) -> int | None:
         """Give the memory a model may take: what the worker holds now, it gives back before."""
         free = available_bytes()
         if free is None or self.worker.pid is None:
             return free
         return free + resident_bytes(self.worker.pid)
-
-    async def _make(self, job: Job, on_progress: OnProgress) -> Track:
-        began = time.monotonic()
-        part = self.store.part_path(job.track_id)
-        request = self.store.request_for(job.spec)
-        task = Task(job.track_id, job.source, request, part, self.store.audio_format)
-        try:
-            done = await self.worker.generate(task, on_progress)
-            track = self.store.keep(
-                job.spec,
-                part,
-                duration_sec=done["duration_sec"],
-                generation_time_sec=time.monotonic() - began,
-                warnings=[*job.source.notes, *done["warnings"]],
-                license_name=job.source.license_name,
-            )
-            max_bytes = int(self.settings.tracks_max_mb * 1e6)
-            kept = job.spec.track_id
-            self.store.shrink(max_bytes, self.settings.tracks_max_count, keep=kept)
-            return track
-        finally:
-            self.store.discard(part)
 
     async def _watch_idle(self, limit_sec: float) -> None:
         while True:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from lofi_runtime.audio_format import AudioFormat, audio_format
 from lofi_runtime.devices import AUTO
-from lofi_runtime.library import Preferences
+from lofi_runtime.errors import LofiError
+from lofi_runtime.hub.repository import check_source
+from lofi_runtime.library import BACKENDS, Preferences
 from lofi_runtime.paths import default_socket, models_folder, tracks_folder
 from lofi_runtime.worker import WORKER_COMMAND, Patience
 
@@ -95,6 +97,23 @@ class Settings:
             AudioWriteError: there is no such format, or none of so many bits.
         """
         return audio_format(self.audio_format, self.audio_bits)
+
+    def check(self) -> None:
+        """Refuse what could never serve, before anybody waits for it.
+
+        Raises:
+            LofiError: names the option, the value and what is allowed.
+        """
+        if self.backend not in (None, *BACKENDS):
+            raise LofiError(f"--backend {self.backend}: not one of {', '.join(BACKENDS)}")
+        for option, folder in (("bundle", self.bundle), ("models", self.models)):
+            if folder is not None and folder.exists() and not folder.is_dir():
+                raise LofiError(f"--{option} {folder}: not a folder")
+        if self.bundle is not None and not self.bundle.exists():
+            raise LofiError(f"--bundle {self.bundle}: there is no such folder")
+        if self.tracks.exists() and not self.tracks.is_dir():
+            raise LofiError(f"--tracks {self.tracks}: not a folder")
+        check_source(self.source)
 
     @property
     def preferences(self) -> Preferences:

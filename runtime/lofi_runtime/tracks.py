@@ -9,10 +9,12 @@ runtimes too, take turns; readers never wait.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import json
 import os
 import re
+import sys
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -58,6 +60,8 @@ class TrackStore:
         self.folder = folder.absolute()
         self.audio_format = audio_format
         self._aliases: dict[str, str] = {}
+        self._usage: tuple[int, tuple[int, int]] | None = None
+        """As it was when the folder had changed last, for whoever asks for the status."""
 
     def also_known_as(self, told: str, track_id: str) -> None:
         """Let `find(told)` return this track, as long as this store object lives.
@@ -212,8 +216,14 @@ class TrackStore:
 
     def usage(self) -> tuple[int, int]:
         """Return how many tracks there are and the bytes of their sounds and latents."""
-        entries = self._entries()
-        return len(entries), sum(entry.size_bytes for entry in entries.values())
+        try:
+            changed_ns = self.folder.stat().st_mtime_ns
+        except OSError:
+            return 0, 0
+        if self._usage is None or self._usage[0] != changed_ns:
+            entries = self._entries().values()
+            self._usage = changed_ns, (len(entries), sum(entry.size_bytes for entry in entries))
+        return self._usage[1]
 
     def used_times(self) -> list[float]:
         """Return when each track was used last, in seconds since 1970."""
@@ -224,9 +234,13 @@ class TrackStore:
         entries = self._entries()
         return sorted(entries, key=lambda track_id: (-entries[track_id].used_ns, track_id))
 
-    def tracks(self) -> list[Track]:
-        """Return all tracks that are whole, the one used last first; none is marked as used."""
-        found = (self._read(track_id) for track_id in self.ids())
+    def tracks(self, limit: int | None = None) -> list[Track]:
+        """Return tracks that are whole, the one used last first; none is marked as used.
+
+        Args:
+            limit: how many are looked at; None for all.
+        """
+        found = (self._read(track_id) for track_id in self.ids()[:limit])
         return [track for track in found if track is not None]
 
     def delete(self, track_id: str) -> int:
@@ -240,7 +254,10 @@ class TrackStore:
         try:
             with locked(self.folder):
                 known = self._aliases.get(track_id, track_id)
-                return self._remove_all(track_id) or self._remove_all(known)
+                freed = self._remove_all(track_id) or self._remove_all(known)
+                if self._sidecar(track_id).exists():
+                    raise OSError(errno.EACCES, "the track cannot be removed")
+                return freed
         except OSError as error:
             raise self._write_error(error) from error
 
@@ -360,6 +377,8 @@ def _is_older(path: Path) -> bool:
 
 
 def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":  # there signal 0 is Ctrl-C, and no question
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

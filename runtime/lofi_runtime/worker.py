@@ -58,6 +58,7 @@ class Task:
         request: the fields of `backend.Request`.
         path: where the audio is written.
         audio_format: in which form.
+        ends_at: by the monotonic clock, when it must be done; None: the deadline counts from now.
     """
 
     track_id: str
@@ -65,6 +66,7 @@ class Task:
     request: dict[str, Any]
     path: Path
     audio_format: AudioFormat = WAV_16
+    ends_at: float | None = None
 
 
 @dataclass
@@ -83,7 +85,11 @@ class _WorkerDiedError(Exception):
     """The child ended before the task did."""
 
 
+_SIGKILL = 9
+"""By its number: Windows has no such name, nor such an exit code."""
 _POLL_SEC = 0.05
+_KILLED_SEC = 2.0
+"""How long a killed child is waited for."""
 _DRAIN_SEC = 0.3
 """How long what a dead child had written may still be on its way."""
 
@@ -141,7 +147,9 @@ class Worker:
             GenerationCancelled: `cancel` was called for it.
         """
         self._count += 1
-        ends_at = time.monotonic() + self._patience.deadline_sec
+        ends_at = task.ends_at
+        if ends_at is None:
+            ends_at = time.monotonic() + self._patience.deadline_sec
         running = self._running = _Running(self._count, task, ends_at=ends_at)
         try:
             return await self._make(running, on_progress)
@@ -178,7 +186,11 @@ class Worker:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        await _exit_code(process)
+        try:
+            async with asyncio.timeout(_KILLED_SEC):
+                await _exit_code(process)
+        except TimeoutError:  # a driver may hold it in the kernel
+            log.error("process %d does not end though it was killed", process.pid)
         if self._watcher is not None:
             self._watcher.cancel()
         if self._reader is not None:
@@ -237,6 +249,8 @@ class Worker:
                 case "cancelled":
                     raise _cancelled(running)
                 case "failed":
+                    if running.is_cancelled:
+                        raise _cancelled(running)
                     raise RpcError(event["code"], event["message"])
         raise _WorkerDiedError("the generating process ended")
 
@@ -294,11 +308,15 @@ class Worker:
         unpacker = msgpack.Unpacker(raw=False)
         if process.stdout is None:
             raise ValueError("the child was started without a pipe")
-        while data := await process.stdout.read(1 << 16):
-            unpacker.feed(data)
-            for event in unpacker:
-                events.put_nowait(event)
-        events.put_nowait(None)
+        try:
+            while data := await process.stdout.read(1 << 16):
+                unpacker.feed(data)
+                for event in unpacker:
+                    events.put_nowait(event)
+        except ValueError:  # all that msgpack raises of broken bytes
+            log.exception("the generating process said what is no message")
+        finally:
+            events.put_nowait(None)
 
     async def _watch(
         self,
@@ -325,7 +343,7 @@ class Worker:
         hint = "ask again; the server's log on stderr may say why"
         if code < 0:
             how = f"killed by {signal.Signals(-code).name}"
-        if code == -signal.SIGKILL:
+        if code == -_SIGKILL:
             hint = "ask again; if memory ran out, take a smaller precision or a shorter duration"
         return RpcError(
             "MODEL_INFERENCE_FAILED" if running.is_loaded else "MODEL_LOAD_FAILED",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,87 @@ def test_a_backend_without_variants_fails_once(tmp_path: Path) -> None:
     with running_server(tmp_path, worker_command=command) as server, server.connect() as client:
         client.call("generate", prompt="rain", duration_sec=5, backend="procedural")
         assert client.wait_for("generation_error")["code"] == "MODEL_LOAD_FAILED"
+
+
+KILLED_ONCE = """
+import os, pathlib, signal, time
+from lofi_runtime.backends import FACTORIES
+from lofi_runtime.errors import BackendError
+from lofi_runtime.worker_main import main
+asked = pathlib.Path(__file__).with_name("asked")
+def make(choice, progress):
+    asked.open("a").write(choice.precision + "\\n")
+    if len(asked.read_text().split()) == 1:
+        DO
+    return FACTORIES["ace_step"](choice, progress)
+raise SystemExit(main({"ace_step": make}))
+"""
+
+
+def failing_first(folder: Path, act: str) -> tuple[str, ...]:
+    """Make a worker that does `act` in place of the first load, and notes every load."""
+    script = folder / "worker.py"
+    script.write_text(KILLED_ONCE.replace("DO", act))
+    return (sys.executable, str(script))
+
+
+def loads(folder: Path) -> list[str]:
+    return (folder / "asked").read_text().split()
+
+
+def test_an_only_variant_that_was_killed_while_it_loaded_is_tried_again(tmp_path: Path) -> None:
+    install(tmp_path / "models", "lofi-tiny", "int8")
+    command = failing_first(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    with running_server(tmp_path, worker_command=command) as server, server.connect() as client:
+        client.call("generate", **ASKED)
+        failed = client.wait_for("generation_complete", "generation_error")
+        assert failed["code"] == "MODEL_LOAD_FAILED"
+        client.call("generate", **ASKED)
+        done = client.wait_for("generation_complete", "generation_error")
+        assert (done["event"], done["warnings"]) == ("generation_complete", [])
+
+
+def test_a_track_cancelled_while_its_variant_fails_is_not_made_by_another(tmp_path: Path) -> None:
+    for variant in ("int8-fast", "int8"):
+        install(tmp_path / "models", "lofi-tiny", variant)
+    command = failing_first(tmp_path, "time.sleep(1.0); raise BackendError('broken')")
+    with running_server(tmp_path, worker_command=command) as server, server.connect() as client:
+        told = client.call("generate", **ASKED)
+        client.wait_for("generation_start")
+        while not (tmp_path / "asked").exists():
+            time.sleep(0.02)
+        assert client.call("cancel", track_id=told["track_id"])["cancelled"]
+        end = client.wait_for("generation_complete", "generation_error", "generation_cancelled")
+        assert end["event"] == "generation_cancelled"
+        assert loads(tmp_path) == ["int8-fast"]
+
+
+def test_what_waits_does_not_load_again_what_just_failed(tmp_path: Path) -> None:
+    for variant in ("int8-fast", "int8"):
+        install(tmp_path / "models", "lofi-tiny", variant)
+    command = failing_first(tmp_path, "time.sleep(1.0); raise BackendError('broken')")
+    with running_server(tmp_path, worker_command=command) as server, server.connect() as client:
+        for seed in (1, 2):
+            client.call("generate", **{**ASKED, "seed": seed})
+        for _ in range(2):
+            assert client.wait_for("generation_complete")["warnings"][-1] == "int8 is used instead"
+        assert loads(tmp_path) == ["int8-fast", "int8"]
+        # The same request is answered from the store, by the id of the sound.
+        assert client.call("generate", **ASKED)["status"] == "complete"
+
+
+def test_who_named_the_precision_does_not_join_a_track_of_another(tmp_path: Path) -> None:
+    for variant in ("int8-fast", "int8"):
+        install(tmp_path / "models", "lofi-tiny", variant)
+    command = failing_first(tmp_path, "time.sleep(1.0); raise BackendError('broken')")
+    with running_server(tmp_path, worker_command=command) as server, server.connect() as client:
+        client.call("generate", **ASKED)
+        while not (tmp_path / "asked").exists():
+            time.sleep(0.02)
+        with server.connect() as other:
+            other.call("generate", **ASKED, precision="int8-fast")
+            failed = other.wait_for("generation_complete", "generation_error")
+            assert failed["code"] == "MODEL_LOAD_FAILED"
 
 
 def test_a_bare_adapter_is_told_from_a_bundle(tmp_path: Path) -> None:

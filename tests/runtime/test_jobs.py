@@ -310,3 +310,23 @@ def test_before_a_model_s_first_track_its_manifest_says_what_follows_the_denoisi
     estimates(meter, now, [0.2 * count for count in rows])
     meter.update("denoise", 26, 27)
     assert meter.eta_sec == pytest.approx(5.0 * 0.2 + 0.2 - 0.2, abs=0.3)
+
+
+def test_a_bug_in_telling_of_a_track_leaves_the_next_one_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(_event: str, _params: dict[str, Any], _owners: frozenset[int]) -> None:
+        raise RuntimeError("nobody listens")
+
+    async def work(desk: Desk) -> None:
+        desk.queue._emit, heard = broken, desk.queue._emit
+        desk.queue.submit(job("a"))
+        await settle()
+        assert desk.queue.is_idle()
+        desk.queue._emit = heard
+        desk.queue.submit(job("b"))
+        await settle()
+        assert desk.names() == ["start", "progress"]
+
+    at_desk(work)
+    assert "nobody listens" in caplog.text

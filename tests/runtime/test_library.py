@@ -91,3 +91,17 @@ def test_without_models_there_is_the_synthesiser(tmp_path: Path) -> None:
     library = Library(tmp_path / "missing")
     assert library.pick().backend == "procedural"
     assert [info["status"] for info in library.describe()] == ["ready", "not_installed"]
+
+
+def test_a_damaged_variant_asked_for_by_name_is_told_as_damaged(tmp_path: Path) -> None:
+    install(tmp_path, "lofi-nano", "int8")
+    (install(tmp_path, "lofi-nano", "int4") / "vocoder.onnx").unlink()
+    with pytest.raises(RpcError, match=r"int4: lacks vocoder\.onnx - pull it again") as caught:
+        Library(tmp_path).pick("ace_step", "int4")
+    assert caught.value.name == "MODEL_LOAD_FAILED"
+
+
+def test_a_bundle_named_by_its_folder_is_named_in_the_refusal(tmp_path: Path) -> None:
+    folder = install(tmp_path, "lofi-nano", "int8")
+    with pytest.raises(RpcError, match=f"installed in {folder}"):
+        Library(tmp_path / "other", folder).pick("ace_step", "fp16")

@@ -142,3 +142,9 @@ def test_a_long_list_is_refused_for_its_length_before_its_items_are_compared() -
 def test_an_endless_name_is_refused_with_its_beginning() -> None:
     with pytest.raises(RpcError, match=r"ping has no parameter 'a{70,80}\.\.\."):
         check_params("ping", {"a" * 60_000: 1})
+
+
+def test_an_id_with_a_newline_behind_it_is_none() -> None:
+    with pytest.raises(RpcError, match="track_id") as caught:
+        check_params("cancel", {"track_id": "0123456789abcdef\n"})
+    assert caught.value.name == "INVALID_TRACK_ID"

@@ -124,3 +124,15 @@ def test_a_peer_of_another_user_is_not_served(
         client = RpcClient(server.settings.socket)
         assert client.read_frame() is None
         client.close()
+
+
+def test_a_client_that_ends_in_garbage_while_its_track_is_made_hurts_nobody(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, server.connect() as other:
+        bad = server.connect()
+        bad.call("generate", prompt="slow", duration_sec=5)
+        bad.wait_for("generation_progress")
+        bad.send_bytes(b"\xc1" * 4)  # and it stays, with its end of the connection open
+        mine = other.call("generate", prompt="calm", duration_sec=5)
+        done = other.wait_for("generation_complete", "generation_error")
+        assert (done["event"], done["track_id"]) == ("generation_complete", mine["track_id"])
+        bad.close()

@@ -274,3 +274,21 @@ def test_doctor_fails_where_no_track_can_be_kept(home: dict[str, str], tmp_path:
 
 def test_version_is_printed(home: dict[str, str]) -> None:
     assert run(home, "--version").stdout.startswith("lofi-runtime 0")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--backend", "musicgen", "not one of procedural, ace_step"),
+        ("--bundle", "/nowhere/at/all", "there is no such folder"),
+        ("--device", "tpu", "not one of auto, cpu, cuda, coreml, directml"),
+        ("--source", "hf:alone", "does not name a repository"),
+    ],
+)
+def test_a_server_that_could_never_serve_is_refused_at_its_start(
+    home: dict[str, str], option: str, value: str, said: str
+) -> None:
+    done = run(home, "serve", option, value)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr

@@ -34,6 +34,7 @@ class Hub:
         cuts: by file, after how many bytes of a body each of the next connections ends.
         wrong: by file, bytes served instead of its own.
         has_ranges: whether ranges are heeded.
+        refuses_ranges: whether who resumes is told that access must be granted.
         bytes_per_sec: None: as fast as it goes.
         requests: file and range of each request for one.
     """
@@ -45,13 +46,14 @@ class Hub:
     cuts: dict[str, list[int]] = field(default_factory=dict)
     wrong: dict[str, bytes] = field(default_factory=dict)
     has_ranges: bool = True
+    refuses_ranges: bool = False
     bytes_per_sec: float | None = None
     requests: list[tuple[str, str]] = field(default_factory=list)
 
     def behave(self) -> None:
         """Forget every fault and request."""
         self.gated.clear(), self.cuts.clear(), self.wrong.clear(), self.requests.clear()
-        self.has_ranges, self.bytes_per_sec = True, None
+        self.has_ranges, self.refuses_ranges, self.bytes_per_sec = True, False, None
 
     def asked_for(self, file: str) -> list[str]:
         """Return the ranges that were asked for of a file; "" for all of it."""
@@ -118,6 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.hub.wrong.get(file, (folder / file).read_bytes())
         span = self.headers.get("Range", "")
         self.hub.requests.append((file, span))
+        if span and self.hub.refuses_ranges:
+            self._refuse(403, "GatedRepo")
+            return
         begin = int(span.removeprefix("bytes=").rstrip("-")) if span else 0
         if not span or not self.hub.has_ranges:
             self._send(200, content, file)

@@ -133,6 +133,8 @@ class HubRepository:
 
         found = _RANGE.match(response.headers.get("Content-Range", ""))
         is_rest = response.status_code == _PARTIAL and found and int(found[1]) == begin
+        if response.status_code != _NOT_SATISFIABLE:
+            hf_raise_for_status(response)  # before what came earlier is thrown away
         if begin and not is_rest:
             # The server sends the whole file, or has none that is so long.
             sink.truncate(0)

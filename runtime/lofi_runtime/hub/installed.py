@@ -12,7 +12,7 @@ from lofi_runtime.atomic import recover_folder
 from lofi_runtime.bundle import MANIFEST_NAME, hash_file, open_bundle, read_manifest
 from lofi_runtime.errors import BundleError, LofiError
 from lofi_runtime.hub.errors import DownloadError
-from lofi_runtime.hub.pull import ASIDE, alone
+from lofi_runtime.hub.pull import ASIDE, alone, writable
 from lofi_runtime.manifest import Manifest
 
 WHOLE, DAMAGED, UNFINISHED = "whole", "damaged", "unfinished"
@@ -104,12 +104,13 @@ def remove(models: Path, name: str) -> int:
                 f"{place}: not a bundle, it has no {MANIFEST_NAME}", hint="remove it yourself"
             )
         raise unknown_bundle(name, models, known)
-    with alone(models, name):
+    with writable(models), alone(models, name):
         aside = models / ASIDE / name
         doomed = models / ASIDE / f".{name}.removed"
         freed = _size_bytes(aside) + _size_bytes(place)
         try:
             shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(doomed, ignore_errors=True)  # of one that was killed here
             # Out of sight at once: half a bundle would be taken for a damaged one.
             if place.is_symlink():
                 place.unlink()

@@ -106,7 +106,7 @@ def pull(
             disk has no room; says which and what to do. An older bundle stays as it was.
     """
     offer = choose_offer(read_offers(repository), repository.label, name, precision)
-    with _writable(models), alone(models, offer.name):
+    with writable(models), alone(models, offer.name):
         place, aside = models / offer.name, models / ASIDE / offer.name
         recover_folder(place)
         _refuse_foreign(place)
@@ -142,7 +142,7 @@ def alone(models: Path, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writable(models: Path) -> Iterator[None]:
+def writable(models: Path) -> Iterator[None]:
     """Name the folder in whatever the disk refuses."""
     try:
         yield
@@ -226,14 +226,14 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _is_installed(place: Path, aside: Path) -> bool:
-    """Whether the bundle in place has this very manifest, and files of the sizes in it."""
+    """Whether the bundle in place has this very manifest, and the files in it, unharmed."""
     installed = place / MANIFEST_NAME
     if not installed.is_file():
         return False
     if installed.read_bytes() != (aside / MANIFEST_NAME).read_bytes():
         return False
     try:
-        open_bundle(place, verify=False)
+        open_bundle(place)
     except BundleError:
         return False
     return True

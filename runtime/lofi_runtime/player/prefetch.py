@@ -31,9 +31,9 @@ SAME_PROMPT, PRESET_CYCLE, RANDOM_PRESET = "same_prompt", "preset_cycle", "rando
 
 _STYLE_ID = re.compile(r"[A-Z]+-[0-9]{2}")
 _KEPT = (
-    "duration_sec", "backend", "precision", "lora", "inference_steps", "scheduler",
-    "guidance_scale",
+    "duration_sec", "backend", "lora", "inference_steps", "scheduler", "guidance_scale",
 )  # fmt: skip
+"""Not the precision: a track tells the one it was made with, which may have failed since."""
 _ENDS = ("generation_complete", "generation_error", "generation_cancelled")
 
 Specify = Callable[[dict[str, Any]], Job]

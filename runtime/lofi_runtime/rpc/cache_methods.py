@@ -17,13 +17,9 @@ Params = Mapping[str, Any]
 
 def cache_list(runtime: Runtime, _client: Connection, params: Params) -> Answer:
     """Tell the tracks of the store, the one used last first."""
-    tracks = runtime.store.tracks()
-    return Answer(
-        {
-            "tracks": [_describe(track) for track in tracks[: params["limit"]]],
-            "count": len(tracks),
-        }
-    )
+    tracks = runtime.store.tracks(params["limit"])
+    count = runtime.store.usage()[0]
+    return Answer({"tracks": [_describe(track) for track in tracks], "count": count})
 
 
 def cache_stats(runtime: Runtime, _client: Connection, _params: Params) -> Answer:

@@ -95,6 +95,7 @@ class Connection:
         self._writer = writer
         self._dispatch = dispatch
         self._codec = codec
+        self._is_closing = False
         self._unread_bytes = 0
         """Of notifications written: at most so many the client has not read."""
 
@@ -121,6 +122,7 @@ class Connection:
 
         A peer that cannot write gives up before it reads the answers to what came before.
         """
+        self._is_closing = True
         with contextlib.suppress(ConnectionError, TimeoutError):
             await self._writer.drain()
             if self._writer.can_write_eof():
@@ -131,7 +133,7 @@ class Connection:
 
     def notify(self, event: str, params: dict[str, Any]) -> None:
         """Send a notification, unless the client has stopped reading."""
-        if self._writer.is_closing():
+        if self._is_closing or self._writer.is_closing():
             return
         # A long answer that is still on its way is no sign of a client that does not read.
         unread_bytes = self._writer.transport.get_write_buffer_size()

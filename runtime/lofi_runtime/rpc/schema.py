@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -62,6 +63,15 @@ def _max_bytes(
         yield ValidationError(f"{len(instance.encode())} bytes is more than {limit}")
 
 
+def _pattern(
+    _validator: object, pattern: str, instance: object, _schema: object
+) -> Iterator[ValidationError]:
+    # Python's "$" also stands before a newline at the end; JSON Schema's does not.
+    whole = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
+    if isinstance(instance, str) and not re.search(whole, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
 def _is_finite_number(_checker: object, instance: object) -> bool:
     if isinstance(instance, bool) or not isinstance(instance, int | float):
         return False
@@ -71,7 +81,7 @@ def _is_finite_number(_checker: object, instance: object) -> bool:
 
 _Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    {"maxBytes": _max_bytes},
+    {"maxBytes": _max_bytes, "pattern": _pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_finite_number),
 )
 
@@ -94,7 +104,8 @@ def _has_broken_text(value: object) -> bool:
 
 def _refusal(method: str, problem: ValidationError) -> RpcError:
     """Turn a validator's complaint into one sentence and the code the schema gives it."""
-    path = "".join(f"[{key}]" if isinstance(key, int) else str(key) for key in problem.path)
+    steps = (f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path)
+    path = "".join(steps).removeprefix(".")
     # The library types these three as perhaps unset, which an error from `iter_errors` never is.
     rule, allowed = str(problem.validator), cast(Any, problem.validator_value)
     value = cast(Any, problem.instance)

@@ -141,6 +141,15 @@ def test_a_cut_connection_is_resumed_where_it_was_cut(hub: Hub, models: Path, pu
     assert open_bundle(models / NAME).verified
 
 
+def test_a_refusal_while_resuming_keeps_what_had_come(hub: Hub, models: Path, pull: Pull) -> None:
+    hub.cuts[f"{NAME}/{VOCODER}"] = [200_000]
+    hub.refuses_ranges = True
+    assert "access must be granted" in pull()
+    hub.refuses_ranges = False
+    assert pull() == ""
+    assert hub.asked_for(f"{NAME}/{VOCODER}")[-1] == "bytes=200000-"
+
+
 def test_a_killed_pull_shows_nothing_and_the_next_resumes_it(
     hub: Hub, models: Path, pull: Pull
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lofi_runtime.bundle import MANIFEST_NAME
 from lofi_runtime.errors import LofiError
+from lofi_runtime.hub.errors import DownloadError
 from lofi_runtime.hub.installed import find_problems, list_installed, remove
 from lofi_runtime.hub.pull import ASIDE
 from tests.support.published import make_bundle
@@ -83,6 +85,22 @@ def test_removing_frees_the_bundle_and_its_unfinished_pull(models: Path) -> None
     assert remove(models, "lofi-tiny-int8") == size_bytes
     assert list_installed(models) == []
     assert [path for path in models.rglob("*") if path.suffix != ".lock"] == [models / ASIDE]
+
+
+def test_a_removal_that_was_killed_half_way_hinders_no_later_one(models: Path) -> None:
+    half = models / ASIDE / ".lofi-tiny-int8.removed" / "vocoder.onnx"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"x")
+    remove(models, "lofi-tiny-int8")
+    assert list_installed(models) == []
+    assert not half.parent.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(models: Path) -> None:
+    shutil.rmtree(models / ASIDE, ignore_errors=True)
+    (models / ASIDE).write_text("a file in the way")
+    with pytest.raises(DownloadError, match=r"cannot be written|exists"):
+        remove(models, "lofi-tiny-int8")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "../outside", "/", ".pull", "notes"])

@@ -109,6 +109,14 @@ def test_a_damaged_installed_bundle_is_mended_by_fetching_what_is_damaged(
     assert open_bundle(folder).verified
 
 
+def test_a_flipped_byte_in_an_installed_bundle_is_mended_too(published: Path, models: Path) -> None:
+    folder = install(published, models).folder
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    assert not pull(Watched(published), models).was_installed
+    assert open_bundle(folder).verified
+
+
 def test_a_new_release_takes_only_the_files_that_differ(published: Path, models: Path) -> None:
     install(published, models)
     make_bundle(published / "lofi-tiny-int8", seed=8, version="2.0.0")
